@@ -22,7 +22,7 @@ def _load_pool() -> descriptor_pool.DescriptorPool:
     pool = descriptor_pool.DescriptorPool()
     built = resources.files(__package__).joinpath(DESCRIPTOR_SET).read_bytes()
     for file in descriptor_pb2.FileDescriptorSet.FromString(built).file:
-        pool.Add(file)  # type: ignore[no-untyped-call]
+        pool.Add(file)
     return pool
 
 
@@ -31,7 +31,7 @@ _pool = _load_pool()
 
 def _message(name: str) -> Any:
     """The message class of that name. ``Any``: its fields come from the descriptor set, not from Python."""
-    return message_factory.GetMessageClass(_pool.FindMessageTypeByName(f"{PACKAGE}.{name}"))  # type: ignore[no-untyped-call]
+    return message_factory.GetMessageClass(_pool.FindMessageTypeByName(f"{PACKAGE}.{name}"))
 
 
 KeyStringValuePair = _message("KeyStringValuePair")
@@ -85,7 +85,7 @@ class Call:
 
 
 def _call(service: str, method: str) -> Call:
-    found: MethodDescriptor = _pool.FindServiceByName(f"{PACKAGE}.{service}").methods_by_name[method]  # type: ignore[no-untyped-call]
+    found: MethodDescriptor = _pool.FindServiceByName(f"{PACKAGE}.{service}").methods_by_name[method]
     return Call(
         service=f"{PACKAGE}.{service}",
         method=method,

@@ -1,0 +1,194 @@
+"""One agent a process: started by its first request, again after a fork, flushed at exit."""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import logging
+import os
+import platform
+import socket
+import threading
+import uuid
+from functools import partial
+
+from swprof_mw.config import Config, ConfigError
+from swprof_mw.names import SERVICE_LENGTH, cut, instance_name
+from swprof_mw.native import allocate_lock
+from swprof_mw.profiling.sampler import Sampler, SamplerSettings
+from swprof_mw.profiling.service import ProfileTaskExecutionService
+from swprof_mw.reporter.records import Finish, TaskCommand
+from swprof_mw.reporter.reporter import Reporter
+
+logger = logging.getLogger("swprof_mw")
+
+#: What is queued at exit is sent within so many seconds, then dropped.
+FLUSH_TIMEOUT = 2.0
+_NS_PER_MINUTE = 60_000_000_000
+
+
+class Service:
+    """One service of this process: what the backend lists, and what its apps report as."""
+
+    def __init__(self, agent: Agent, config: Config, name: str) -> None:
+        self.name = cut(f"{name}|{config.namespace}" if config.namespace else name, SERVICE_LENGTH)
+        self.instance = agent.instance
+        self.profile_active = config.profile_active
+        self.tasks = ProfileTaskExecutionService(agent.sampler, self._finished)
+        self.next_id = agent.next_id
+        self.report = agent.reporter.report_segment
+        self._agent = agent
+        self._namespace = config.namespace
+
+    @property
+    def last_command_time(self) -> int:
+        """The newest CreateTime of a task seen so far, ms since the epoch; -1 before the first."""
+        return self.tasks.last_command_time
+
+    def receive(self, commands: list[TaskCommand], first_poll: bool) -> None:
+        """Carry out what the backend sent."""
+        self.tasks.receive(commands, first_poll)
+
+    def process_tasks(self) -> None:
+        """Let tasks begin and end, each at its time."""
+        self.tasks.process_profile_task()
+
+    def properties(self) -> list[tuple[str, str]]:
+        """What the instance says of itself. May look the host's address up: for a background thread."""
+        host = socket.gethostname()
+        found = [
+            ("language", "python"),
+            ("OS Name", platform.system()),
+            ("Process No.", str(os.getpid())),
+            ("hostname", host),
+            ("ipv4", _address(host)),
+            ("python", platform.python_version()),
+        ]
+        if self._namespace:
+            found.append(("namespace", self._namespace))
+        return [*found, *self._agent.config.instance_properties]
+
+    def _finished(self, task_id: str) -> None:
+        self._agent.reporter.report_finish(Finish(self.name, self.instance, task_id))
+
+
+class Agent:
+    """What a process has once: a reporter, a sampler, a name.
+
+    Args:
+        config: the process-wide settings, those of the first app.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.process_id = os.getpid()
+        prefix = uuid.uuid4().hex
+        self.instance = instance_name(
+            config.instance_name, socket.gethostname(), self.process_id, partial(_short, prefix)
+        )
+        self.reporter = Reporter(config)
+        self.sampler = Sampler(_sampler_settings(config), self.reporter.report_snapshot)
+        self.services: dict[str, Service] = {}
+        numbers = itertools.count()
+        self.next_id = lambda: f"{prefix}.{next(numbers)}"
+
+    def service(self, config: Config, name: str) -> Service:
+        """The service of that name, made and reported for from now on if it is new.
+
+        Raises:
+            ConfigError: the process-wide settings of this app differ from those of the first.
+        """
+        differs = self.config.disagreement(config)
+        if differs:
+            raise ConfigError(differs)
+        service = self.services.get(name)
+        if service is None:
+            service = self.services[name] = Service(self, config, name)
+            self.reporter.join(service)
+            self.reporter.start()
+        return service
+
+    def stop(self, timeout: float = FLUSH_TIMEOUT) -> None:
+        """Close what is sampled, send what is queued, and end, within ``timeout`` seconds."""
+        for service in self.services.values():
+            if service.tasks.current is not None:
+                service.tasks.stop_current_profile_task(service.tasks.current)
+        self.sampler.stop(timeout / 4)
+        self.reporter.stop(timeout * 3 / 4)
+
+
+_lock = allocate_lock()
+_agent: Agent | None = None
+_hooked = False
+
+
+def attach(config: Config, default_name: str) -> Service:
+    """The service of an app in this process's agent, which is started if it is the first.
+
+    Raises:
+        ConfigError: there is no name for the service, or the process-wide settings differ from another app's.
+    """
+    global _agent
+    name = config.service_name or default_name
+    if not name:
+        raise ConfigError("service_name is not set, and the app has no name of its own")
+    with _lock:
+        if _agent is None or _agent.process_id != os.getpid():
+            _hook()
+            _agent = Agent(config)
+        return _agent.service(config, name)
+
+
+def current() -> Agent | None:
+    """This process's agent; None if none was started."""
+    return _agent if _agent is not None and _agent.process_id == os.getpid() else None
+
+
+def shut_down(timeout: float = FLUSH_TIMEOUT) -> None:
+    """End this process's agent, sending what is queued within ``timeout`` seconds. A later request starts a new one."""
+    global _agent
+    with _lock:
+        agent, _agent = current(), None
+    if agent is not None:
+        agent.stop(timeout)
+
+
+def _hook() -> None:
+    """What needs to be done at the process's exit and after its forks; hooked once, when the first agent starts."""
+    global _hooked
+    if _hooked:
+        return
+    _hooked = True
+    # Earlier than atexit, where the interpreter starts no thread any more and grpc needs one for a stream.
+    getattr(threading, "_register_atexit", atexit.register)(shut_down)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_forget)
+
+
+def _forget() -> None:
+    """In a child: the agent's threads stayed in the parent, and its lock may be held for ever."""
+    global _agent, _lock
+    _agent, _lock = None, allocate_lock()
+
+
+def _sampler_settings(config: Config) -> SamplerSettings:
+    return SamplerSettings(
+        max_parallel=config.profile_max_parallel,
+        max_depth=config.profile_dump_max_stack_depth,
+        max_duration=int(config.profile_duration * _NS_PER_MINUTE),
+        switch_interval=config.profile_switch_interval,
+        max_cpu=config.profile_max_cpu,
+        mark_waiting=config.profile_mark_waiting,
+        code_signature=config.code_signature,
+    )
+
+
+def _short(prefix: str) -> str:
+    return prefix[:12]
+
+
+def _address(host: str) -> str:
+    try:
+        return socket.gethostbyname(host)
+    except OSError:
+        return "127.0.0.1"

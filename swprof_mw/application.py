@@ -1,0 +1,106 @@
+"""One instrumented app: its settings, its names, and the service it reports as."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from swprof_mw.config import Config
+from swprof_mw.failures import guarded
+from swprof_mw.names import EndpointNames
+from swprof_mw.profiling.locate.place import current_request
+from swprof_mw.span import EntrySpan, NestedSpan, Span
+from swprof_mw.trace_filter import TraceFilter
+
+if TYPE_CHECKING:
+    from swprof_mw.agent import Service
+
+logger = logging.getLogger("swprof_mw")
+
+
+def _no_settings() -> Mapping[str, object]:
+    return {}
+
+
+class Application:
+    """What an adapter holds for one app; ``begin`` makes the spans of its requests.
+
+    The constructor takes the settings given as keywords and in the environment, and refuses bad ones. The framework's
+    own settings are read at the first request, since apps fill them late; a bad one there is logged, once, and the
+    app runs without us.
+
+    Args:
+        component: SkyWalking's component id of the framework.
+        keywords: settings as given to the adapter's constructor.
+        framework_settings: gives the framework's own settings.
+        default_name: gives the service's name where no setting does.
+
+    Raises:
+        ConfigError: a keyword or an environment variable is not valid.
+    """
+
+    def __init__(
+        self,
+        component: int,
+        keywords: Mapping[str, object],
+        framework_settings: Callable[[], Mapping[str, object]] = _no_settings,
+        default_name: Callable[[], str] = lambda: "",
+    ) -> None:
+        self.component = component
+        self._keywords = dict(keywords)
+        self._framework_settings = framework_settings
+        self._default_name = default_name
+        self._service: Service | None = None
+        self._process = 0
+        self._configure(Config.load(self._keywords))
+
+    def _configure(self, config: Config) -> None:
+        self.config = config
+        self.names = EndpointNames(config.endpoint_format)
+        self.filter = TraceFilter(config.trace_report, config.sample_n_per_3_secs)
+        self._ignores = bool(config.ignore_methods or config.trace_ignore_path)
+
+    @property
+    def enabled(self) -> bool:
+        """Whether the app is instrumented at all, by what is known before the first request."""
+        return self.config.enabled
+
+    @guarded("beginning a span")
+    def begin(self, method: str, path: str, peer: str = "", sw8: str = "") -> Span | None:
+        """A request begins; None where it is not traced: ignored, or we are off.
+
+        Where the same request is open already, in an adapter further out, this is that one's span.
+
+        Args:
+            method: HTTP method.
+            path: the full raw path without query, mount prefixes included.
+            peer: ``HOST:PORT`` of the client, empty if not known.
+            sw8: the header's value, empty if there is none.
+        """
+        outer = current_request.get()
+        if isinstance(outer, EntrySpan) and not outer.ended:
+            # Another path is a call that the app makes to an app in its own process: the request's own work.
+            return NestedSpan(outer) if outer.covers(method, path) else None
+        service = self._service if self._process == os.getpid() else self.attach()
+        if service is None or (self._ignores and self.config.ignores(method, path)):
+            return None
+        span = EntrySpan(self, service, method, path, peer, sw8)
+        if service.tasks.current is not None:
+            service.tasks.add_profiling(span, self.names.path(method, path))
+        return span
+
+    def attach(self) -> Service | None:
+        """Connect to this process's agent, started now if it is the first; None if we are off or not configured."""
+        from swprof_mw import agent
+
+        self._process = os.getpid()
+        self._service = None
+        try:
+            self._configure(Config.load(self._keywords, self._framework_settings()))
+            if self.config.enabled:
+                self._service = agent.attach(self.config, self._default_name())
+        except ValueError as error:
+            logger.error("swprof_mw is off: %s", error)
+        return self._service

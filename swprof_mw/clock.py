@@ -1,0 +1,29 @@
+"""Times of one request: one reading of the wall clock, then monotonic differences."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+#: Nanoseconds of a clock that never jumps.
+monotonic_ns: Callable[[], int] = time.monotonic_ns
+
+NS_PER_MS = 1_000_000
+
+
+class RequestClock:
+    """The clock of one request, so that its span and its snapshots agree however the wall clock jumps.
+
+    Attributes:
+        start: monotonic ns at the request's begin.
+    """
+
+    __slots__ = ("_wall", "start")
+
+    def __init__(self) -> None:
+        self.start = monotonic_ns()
+        self._wall = time.time_ns()
+
+    def milliseconds(self, monotonic: int) -> int:
+        """A monotonic time (ns) as ms since the epoch, rounded down: the same rounding for every time of a request."""
+        return (self._wall + monotonic - self.start) // NS_PER_MS

@@ -1,0 +1,44 @@
+"""What goes wrong on our side is logged once a minute for each place, and never reaches the app.
+
+This is the one place of the package that catches everything: whatever we got wrong, a request goes on.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+logger = logging.getLogger("swprof_mw")
+
+_QUIET_SECONDS = 60.0
+_last: dict[str, float] = {}
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def guarded(doing: str) -> Callable[[Callable[P, R]], Callable[P, R | None]]:
+    """Make a function return None, with a line in the log, where it would raise. ``doing`` names it there."""
+
+    def wrap(function: Callable[P, R]) -> Callable[P, R | None]:
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R | None:
+            try:
+                return function(*args, **kwargs)
+            except Exception:  # noqa: BLE001
+                _note(doing)
+                return None
+
+        return call
+
+    return wrap
+
+
+def _note(doing: str) -> None:
+    now = time.monotonic()
+    if now - _last.get(doing, -_QUIET_SECONDS) >= _QUIET_SECONDS:
+        _last[doing] = now
+        logger.exception("swprof_mw failed in %s; the app goes on without it", doing)

@@ -1,0 +1,89 @@
+"""The names that the backend sees: services, instances, endpoints."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+
+SERVICE_LENGTH = 70
+INSTANCE_LENGTH = 70
+ENDPOINT_LENGTH = 150
+
+UNMATCHED = "<unmatched>"
+OTHER = "<other>"
+
+#: An app whose router we do not know gets at most this many names out of its paths.
+GUESSED_NAMES = 1000
+#: Names kept ready; more distinct routes than that are named anew each time.
+MEMO = 10_000
+
+_DIGEST = 8
+_IDENTIFIER = re.compile(
+    r"[0-9]+|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|(?=[a-fA-F]*[0-9])[0-9a-fA-F]{8,}"
+)
+
+
+def cut(name: str, length: int) -> str:
+    """``name`` in at most ``length`` characters: a longer one ends in a short hash of the whole.
+
+    The backend cuts too, but asks for tasks by the uncut name: cut here, both sides always say the same.
+    """
+    if len(name) <= length:
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:_DIGEST]
+    return f"{name[: length - _DIGEST - 1]}~{digest}"
+
+
+class EndpointNames:
+    """Routes and paths turned into endpoint names, after ``endpoint_format``.
+
+    Args:
+        form: the setting ``endpoint_format``: text with ``{route}`` and perhaps ``{method}``.
+    """
+
+    def __init__(self, form: str = "{route}") -> None:
+        self._form = form
+        self._plain = form == "{route}"
+        self._memo: dict[tuple[str, str], str] = {}
+        self._guessed: set[str] = set()
+
+    def route(self, method: str, template: str) -> str:
+        """The name of a resolved route, for example ``/users/<int:uid>``: with one leading slash."""
+        key = ("", template) if self._plain else (method, template)
+        name = self._memo.get(key)
+        if name is None:
+            name = self._format(method, template if template.startswith("/") else f"/{template}")
+            self._remember(key, name)
+        return name
+
+    def unmatched(self, method: str) -> str:
+        """The one name of every request that matches no route."""
+        return self._format(method, UNMATCHED)
+
+    def path(self, method: str, path: str) -> str:
+        """The name of one raw path: what a task for ``/users/7`` asks for."""
+        return self._format(method, path)
+
+    def guess(self, method: str, path: str) -> str:
+        """A name out of a path, for an app whose router we do not know: numbers, UUIDs and hex become ``{id}``."""
+        parts = ("{id}" if _IDENTIFIER.fullmatch(part) else part for part in path.split("/"))
+        name = self.route(method, "/".join(parts))
+        if name not in self._guessed:
+            if len(self._guessed) >= GUESSED_NAMES:
+                return self._format(method, OTHER)
+            self._guessed.add(name)
+        return name
+
+    def _format(self, method: str, route: str) -> str:
+        name = route if self._plain else self._form.replace("{method}", method).replace("{route}", route)
+        return cut(name, ENDPOINT_LENGTH)
+
+    def _remember(self, key: tuple[str, str], name: str) -> None:
+        if len(self._memo) < MEMO:
+            self._memo[key] = name
+
+
+def instance_name(given: str, host: str, process_id: int, token: Callable[[], str]) -> str:
+    """The name of this process as an instance: ``NAME@HOST-PID`` for a given name, else ``TOKEN@HOST-PID``."""
+    return cut(f"{given or token()}@{host}-{process_id}", INSTANCE_LENGTH)

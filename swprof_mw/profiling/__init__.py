@@ -1,0 +1,1 @@
+"""Profile tasks, and the sampling of the requests that they match."""

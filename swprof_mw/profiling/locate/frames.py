@@ -1,0 +1,94 @@
+"""Stacks read out of frames and of what coroutines await. Places in code only: no frame outlives the reading."""
+
+from __future__ import annotations
+
+import gc
+from inspect import CO_OPTIMIZED
+from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType, GeneratorType
+from typing import Any
+
+Position = tuple[CodeType, int]
+
+#: Links of a chain of awaits; a longer one is a loop or not worth showing.
+_LONGEST_CHAIN = 5_000
+
+
+def inward(top: FrameType | None, end: FrameType) -> list[Position] | None:
+    """The positions inside of the frame ``end``, outermost first, on the thread whose innermost frame is ``top``.
+
+    None if ``end`` is not on that thread's stack: compared by identity, so a torn reading is never another's stack.
+    """
+    found: list[Position] = []
+    frame = top
+    while frame is not None:
+        if frame is end:
+            found.reverse()
+            return found
+        found.append((frame.f_code, frame.f_lasti))
+        frame = frame.f_back
+    return None
+
+
+def awaiting(coroutine: Any, after: FrameType | None = None) -> list[Position] | None:
+    """The positions of a suspended coroutine and of what it awaits in turn, outermost first.
+
+    Args:
+        coroutine: a coroutine, generator or asynchronous generator.
+        after: leave out all up to this frame, itself included; None for nothing.
+
+    Returns:
+        None if ``after`` is not part of the chain.
+    """
+    found: list[Position] = []
+    met = after is None
+    link = coroutine
+    for _ in range(_LONGEST_CHAIN):
+        if link is None:
+            break
+        frame, following = _link(link)
+        if frame is not None:
+            if met:
+                found.append((frame.f_code, frame.f_lasti))
+            elif frame is after:
+                met = True
+        link = following
+    return found if met else None
+
+
+def _link(link: Any) -> tuple[FrameType | None, Any]:
+    """The frame of one link in a chain of awaits, and the next link."""
+    if isinstance(link, CoroutineType):
+        return link.cr_frame, link.cr_await
+    if isinstance(link, AsyncGeneratorType):
+        return link.ag_frame, link.ag_await
+    if isinstance(link, GeneratorType):
+        return link.gi_frame, link.gi_yieldfrom
+    return None, _hidden(link)
+
+
+def _hidden(link: Any) -> Any:
+    """What an ``async_generator_asend``, ``coroutine_wrapper`` or ``anext_awaitable`` wraps: they tell nobody else."""
+    if type(link).__module__ != "builtins":
+        return None
+    kinds = (CoroutineType, AsyncGeneratorType, GeneratorType)
+    return next((inner for inner in gc.get_referents(link) if isinstance(inner, kinds) or _is_wrapper(inner)), None)
+
+
+def _is_wrapper(link: Any) -> bool:
+    return type(link).__name__ in ("async_generator_asend", "async_generator_athrow", "coroutine_wrapper")
+
+
+def local(frame: FrameType, name: str) -> Any:
+    """A local variable of another thread's frame; None if there is none of that name.
+
+    Up to 3.12 the dict of the reading stays on the frame and would keep the function's last locals alive: it is
+    cleared. A frame that is being traced is left alone, its debugger may hold that very dict.
+    """
+    # Only of a function: the variables of a module or a class body are its namespace itself.
+    if frame.f_trace is not None or not frame.f_code.co_flags & CO_OPTIMIZED:
+        return None
+    variables = frame.f_locals
+    value = variables.get(name)
+    if type(variables) is dict:
+        variables.clear()
+    return value

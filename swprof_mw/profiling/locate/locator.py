@@ -1,0 +1,133 @@
+"""One logical stack of a request at one moment, out of all its strands."""
+
+from __future__ import annotations
+
+import sys
+from typing import NamedTuple
+
+from swprof_mw.profiling.locate import links, tasks
+from swprof_mw.profiling.locate.frames import Position, inward
+from swprof_mw.profiling.locate.place import Place
+from swprof_mw.profiling.locate.strand import State, Strand
+from swprof_mw.profiling.locate.workers import Work, Workers
+
+#: Strands that are followed into each other, at the most.
+_LONGEST_PATH = 16
+
+
+class Sample(NamedTuple):
+    """Where a request is.
+
+    Attributes:
+        positions: outermost first: entry, awaits, the child task or worker thread that does the work.
+        state: what the innermost strand does.
+        thread_id: the native thread that it is on; 0 while it is suspended.
+    """
+
+    positions: list[Position]
+    state: State
+    thread_id: int
+
+
+class Locator:
+    """Finds requests on threads, in tasks and on workers. Used by one thread; it keeps no frame between two ticks."""
+
+    def __init__(self) -> None:
+        self._tasks = tasks.Tasks()
+        self._workers = Workers()
+
+    def look(self) -> Look:
+        """The process at this moment, for all requests that are to be located in it."""
+        self._workers.refresh()
+        return Look(self._tasks, self._workers)
+
+    def forget_ended(self) -> None:
+        """Drop what was remembered of requests that have ended. Called while nothing is sampled."""
+        self._tasks.forget_ended()
+
+
+class Look:
+    """One look at all threads of the process."""
+
+    def __init__(self, tasks_: tasks.Tasks, workers: Workers) -> None:
+        self._tasks = tasks_
+        self._workers = workers
+        self._threads = sys._current_frames()
+        self._work: list[Work] | None = None
+
+    def locate(self, place: Place) -> Sample | None:
+        """Where the request is; None while none of its code runs or waits anywhere that is known."""
+        own = self._own(place)
+        if own is None:
+            return None
+        if own.state is State.RUNNING or (own.state is State.ON_THREAD and own.waits_on is None):
+            return Sample(own.positions, own.state, own.thread_id)
+        return _compose(self._path(place, own))
+
+    def _own(self, place: Place) -> Strand | None:
+        """The strand that the request began as: on its thread, or its task."""
+        entry, task = place.frame, place.task
+        if entry is None:
+            return None
+        top = self._threads.get(place.thread_id)
+        positions = inward(top, entry)
+        if positions is None:
+            return tasks.suspended(task, after=entry) if task is not None else None
+        if task is not None:
+            return Strand(positions, State.RUNNING, place.thread_id, sets=task)
+        waits_on = self._workers.blocked_on(top) if top is not None else None
+        return Strand(positions, State.ON_THREAD, place.thread_id, waits_on)
+
+    def _path(self, place: Place, own: Strand) -> list[Strand]:
+        """The strands from the request's own to the one that works for it now; if none does, to what it waits for."""
+        mine = self._tasks.of(place)
+        suspended = [strand for task in mine if (strand := tasks.suspended(task)) is not None]
+        strands = [own, *suspended, *self._working_for(place, [own, *suspended])]
+        active = tasks.running(mine, place, self._threads) or next(
+            (strand for strand in strands[1:] if strand.state is State.ON_THREAD and strand.waits_on is None), None
+        )
+        return _outward(active, own, strands) if active is not None else _inward(own, strands)
+
+    def _working_for(self, place: Place, waiting: list[Strand]) -> list[Strand]:
+        """The workers that run in a copy of the request's Context, or set a future that one of its strands awaits."""
+        if self._work is None:
+            self._work = self._workers.read(self._threads)
+        found: list[Strand] = []
+        for strand, owner in self._work:
+            if strand.thread_id == place.thread_id and place.task is None:
+                continue
+            if owner is place or any(links.leads_to(other.waits_on, strand.sets) for other in (*waiting, *found)):
+                found.append(strand)
+        return found
+
+
+def _outward(active: Strand, own: Strand, strands: list[Strand]) -> list[Strand]:
+    """The path that ends in ``active``, found from its end: who waits for it, who waits for that one."""
+    path = [active]
+    while path[0] is not own and len(path) < _LONGEST_PATH:
+        path.insert(0, next((strand for strand in strands if strand not in path and _waits(strand, path[0])), own))
+    return path
+
+
+def _inward(own: Strand, strands: list[Strand]) -> list[Strand]:
+    """The path along what each strand waits for, while nothing runs."""
+    path = [own]
+    while len(path) < _LONGEST_PATH:
+        awaited = [strand for strand in strands if strand not in path and _waits(path[-1], strand)]
+        if not awaited:
+            break
+        # Helpers that only listen have the shorter stacks.
+        path.append(max(awaited, key=lambda strand: len(strand.positions)))
+    return path
+
+
+def _waits(strand: Strand, other: Strand) -> bool:
+    """Whether ``strand`` is held up by ``other``: by a future, or since it hosts the other's task group."""
+    return links.leads_to(strand.waits_on, other.sets) or (
+        strand.sets is not None and links.hosted_by(other.sets, strand.sets)
+    )
+
+
+def _compose(path: list[Strand]) -> Sample:
+    positions = [position for strand in path for position in strand.positions]
+    return Sample(positions, path[-1].state, path[-1].thread_id)

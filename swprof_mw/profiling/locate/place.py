@@ -1,0 +1,50 @@
+"""What is noted of a request's whereabouts when it begins."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from types import FrameType
+from typing import Any
+
+from swprof_mw.native import get_ident
+
+#: The request that the running code belongs to. Child tasks, and workers with a copied context, inherit it.
+current_request: ContextVar[Place | None] = ContextVar("swprof_mw_request", default=None)
+
+
+class Place:
+    """Where a request was let into the app.
+
+    Attributes:
+        thread_id: native identifier of the thread that it began on, or of its event loop.
+        frame: the frame of our own entry, outside all of the app's; None while no code of the request can run there.
+        task: the asyncio task that it began in; None for a request on its own thread.
+        loop: the event loop of ``task``.
+        ended: whether the request is over.
+    """
+
+    __slots__ = ("ended", "frame", "loop", "task", "thread_id")
+
+    def __init__(self) -> None:
+        self.thread_id = 0
+        self.frame: FrameType | None = None
+        self.task: Any = None
+        self.loop: Any = None
+        self.ended = False
+
+    def enter(self, frame: FrameType) -> None:
+        """The request's code runs on this thread now, inside of ``frame``."""
+        self.thread_id = get_ident()
+        self.frame = frame
+
+    def enter_task(self, frame: FrameType, task: Any, loop: Any) -> None:
+        """The request's code runs in an asyncio task now, inside of ``frame``, a coroutine's."""
+        self.thread_id = get_ident()
+        self.task = task
+        self.loop = loop
+        self.frame = frame
+
+    def leave(self) -> None:
+        """No code of the request runs inside of the noted frame any more."""
+        self.frame = None
+        self.task = None

@@ -1,0 +1,38 @@
+"""A strand: one piece of a request's work, on a thread or in a task."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any, NamedTuple
+
+from swprof_mw.profiling.locate.frames import Position
+
+
+class State(Enum):
+    """RUNNING: its code runs. WAITING: suspended. QUEUED: suspended, though what it awaits is done already.
+
+    ON_THREAD: on a native thread that runs or blocks; the thread's processor clock tells which.
+    """
+
+    RUNNING = 0
+    WAITING = 1
+    QUEUED = 2
+    ON_THREAD = 3
+
+
+class Strand(NamedTuple):
+    """One strand at one moment.
+
+    Attributes:
+        positions: outermost first, all inside of the strand's own entry.
+        state: what it does.
+        thread_id: the native thread it is on; 0 for a suspended one.
+        waits_on: the future it is held up by, if that is known.
+        sets: what is done once this strand is: its asyncio task, a worker's future, a thread that others join.
+    """
+
+    positions: list[Position]
+    state: State
+    thread_id: int = 0
+    waits_on: Any = None
+    sets: Any = None

@@ -1,0 +1,115 @@
+"""Asyncio tasks: which ones belong to a request, and what they do right now."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from contextvars import Context
+from types import FrameType
+from typing import Any
+
+from swprof_mw.profiling.locate.frames import awaiting, inward
+from swprof_mw.profiling.locate.place import Place, current_request
+from swprof_mw.profiling.locate.strand import State, Strand
+
+#: New tasks looked at in one tick. The rest waits for the next one, or a tick would take milliseconds.
+_NEW_TASKS = 1_000
+_RETRIES = 4
+
+
+def context_of(task: Any) -> Context | None:
+    """The Context that a task runs in."""
+    if sys.version_info >= (3, 12):
+        found: Context | None = task.get_context()
+        return found
+    return next((held for held in gc.get_referents(task) if isinstance(held, Context)), None)
+
+
+def owner_of(task: Any) -> Place | None:
+    """The request in whose Context a task was made."""
+    context = context_of(task)
+    return context.get(current_request) if context is not None else None
+
+
+def suspended(task: Any, after: FrameType | None = None) -> Strand | None:
+    """The strand of a task that is not running, inside of the frame ``after``; None if it holds no such frame."""
+    positions = awaiting(task.get_coro(), after)
+    if positions is None:
+        return None
+    future = task._fut_waiter
+    state = State.QUEUED if future is None or future.done() else State.WAITING
+    return Strand(positions, state, waits_on=future, sets=task)
+
+
+def running(tasks: list[Any], place: Place, threads: dict[int, FrameType]) -> Strand | None:
+    """The strand of whichever of ``tasks`` runs right now, on its loop's thread; None if none does.
+
+    A task that runs eagerly runs inside of another one: the longest stack holds them all.
+    """
+    active = [task for task in tasks if getattr(task.get_coro(), "cr_running", False)]
+    if not active:
+        return None
+    for thread_id in (place.thread_id, *threads):
+        found = [strand for task in active if (strand := _running_on(task, thread_id, threads)) is not None]
+        if found:
+            return max(found, key=lambda strand: len(strand.positions))
+    return None
+
+
+def _running_on(task: Any, thread_id: int, threads: dict[int, FrameType]) -> Strand | None:
+    root = task.get_coro().cr_frame
+    positions = inward(threads.get(thread_id), root) if root is not None else None
+    if positions is None:
+        return None
+    return Strand([(root.f_code, root.f_lasti), *positions], State.RUNNING, thread_id, sets=task)
+
+
+class Tasks:
+    """The tasks of requests, found among all of the process's and remembered.
+
+    A task's request never changes, so each task is looked at once: a set difference with the ones known already
+    leaves the new ones.
+    """
+
+    def __init__(self) -> None:
+        self._known: set[Any] = set()
+        self._owned: list[tuple[Any, Place]] = []
+
+    def of(self, place: Place) -> list[Any]:
+        """The live tasks made by a request's code, its own first task excepted, in the order of their discovery."""
+        self._look()
+        mine = [reference() for reference, owner in self._owned if owner is place]
+        return [task for task in mine if task is not None and not task.done()]
+
+    def forget_ended(self) -> None:
+        """Drop what belongs to requests that have ended, and tasks that are gone. Called while nothing is sampled."""
+        self._owned = [(reference, owner) for reference, owner in self._owned if not owner.ended]
+        self._known &= _references()
+
+    def _look(self) -> None:
+        new = _references() - self._known
+        for _ in range(min(len(new), _NEW_TASKS)):
+            reference = new.pop()
+            self._known.add(reference)
+            task = reference()
+            owner = owner_of(task) if task is not None else None
+            if owner is not None and owner.task is not task and not owner.ended:
+                self._owned.append((reference, owner))
+
+
+def _references() -> set[Any]:
+    """Weak references to all tasks of the process; a copy that only the caller holds.
+
+    A task that starts eagerly is not among them until it is suspended: until then it runs inside of its maker.
+    """
+    found: set[Any] = set()
+    module = sys.modules.get("asyncio.tasks")
+    # Never by truth: an empty WeakSet is false.
+    tasks = getattr(module, "_scheduled_tasks", getattr(module, "_all_tasks", None))
+    for _ in range(_RETRIES):
+        try:
+            found = set(getattr(tasks, "data", ()))
+            break
+        except RuntimeError:  # changed while it was copied
+            continue
+    return found

@@ -1,0 +1,169 @@
+"""Worker threads: for whom each one works right now.
+
+A worker's own Context cannot be read from another thread. But every way into a worker passes a function that holds the
+Context it copied, or the future it will set, in a local variable: those functions are known here.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from contextvars import Context
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
+
+from swprof_mw.profiling.locate.frames import Position, local
+from swprof_mw.profiling.locate.place import Place, current_request
+from swprof_mw.profiling.locate.strand import State, Strand
+
+
+class Work(NamedTuple):
+    """What one worker thread does, and for whom.
+
+    Attributes:
+        strand: inside of the worker's entry.
+        owner: the request of the Context that the work runs in, if it has one.
+    """
+
+    strand: Strand
+    owner: Place | None
+
+
+#: What the local variables of an entry frame tell: the Context of the work, and the future that it sets.
+Entry = Callable[[FrameType], tuple[Context | None, Any]]
+
+
+def _from_item(frame: FrameType) -> tuple[Context | None, Any]:
+    """``_WorkItem.run`` of ``concurrent.futures`` and of asgiref's own executor."""
+    item = local(frame, "self")
+    call = getattr(item, "task", None) or (getattr(item, "fn", None), *getattr(item, "args", ()))
+    return _context_in(call), getattr(item, "future", None)
+
+
+def _from_anyio(frame: FrameType) -> tuple[Context | None, Any]:
+    """``WorkerThread.run``: ``context`` and ``future`` of the item in work; its variables are unset between items."""
+    return _as_context(local(frame, "context")), local(frame, "future")
+
+
+def _from_asgiref(frame: FrameType) -> tuple[Context | None, Any]:
+    """``SyncToAsync.thread_handler``: ``func`` is ``Context.run``."""
+    return _as_context(getattr(local(frame, "func"), "__self__", None)), None
+
+
+def _from_thread(frame: FrameType) -> tuple[Context | None, Any]:
+    """``Thread.run``: the target may be ``Context.run``; from 3.14 on a thread may have a context of its own."""
+    thread = local(frame, "self")
+    inherited = _as_context(getattr(thread, "_context", None))
+    return inherited or _context_in((getattr(thread, "_target", None),)), thread
+
+
+_ENTRIES: tuple[tuple[str, str, Entry], ...] = (
+    ("concurrent.futures.thread", "_WorkItem.run", _from_item),
+    ("asgiref.current_thread_executor", "_WorkItem.run", _from_item),
+    ("anyio._backends._asyncio", "WorkerThread.run", _from_anyio),
+    ("asgiref.sync", "SyncToAsync.thread_handler", _from_asgiref),
+    ("threading", "Thread.run", _from_thread),
+)
+
+#: Functions that block a thread until another strand is done, and the local variable that names it.
+_BLOCKING: tuple[tuple[str, str, str], ...] = (
+    ("concurrent.futures._base", "Future.result", "self"),
+    ("concurrent.futures._base", "Future.exception", "self"),
+    ("concurrent.futures._base", "wait", "fs"),
+    ("asgiref.current_thread_executor", "CurrentThreadExecutor.run_until_future", "future"),
+    ("threading", "Thread.join", "self"),
+)
+#: The blocking function is among so many innermost frames.
+_BLOCKED_WITHIN = 8
+
+#: Functions of a thread that runs an event loop: what such a thread does is its tasks' business.
+_LOOPS = (("asyncio.runners", "run"), ("asyncio.base_events", "BaseEventLoop.run_until_complete"))
+
+
+def _code(module: str, name: str) -> CodeType | None:
+    """The code of a function of a module that the app has loaded; None where it has not, or has another version."""
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return getattr(found, "__code__", None)
+
+
+def _as_context(found: Any) -> Context | None:
+    return found if isinstance(found, Context) else None
+
+
+def _context_in(call: Any) -> Context | None:
+    """The Context whose ``run`` is called, directly or inside of ``functools.partial``."""
+    for part in _parts(call):
+        bound = getattr(part, "__self__", None)
+        if isinstance(bound, Context):
+            return bound
+    return None
+
+
+def _parts(call: Any) -> Iterator[Any]:
+    for part in call if isinstance(call, tuple) else (call,):
+        yield part
+        if isinstance(part, functools.partial):
+            yield from _parts((part.func, *part.args, *part.keywords.values()))
+
+
+class Workers:
+    """Reads what the process's worker threads do. The functions known are looked up anew when modules were loaded."""
+
+    def __init__(self) -> None:
+        self._modules = 0
+        # By the code's id: hashing a code object reads all of it. The codes are held, so that ids stay theirs.
+        self._codes: list[CodeType] = []
+        self._entries: dict[int, Entry] = {}
+        self._blocking: dict[int, str] = {}
+        self._loops: set[int] = set()
+
+    def refresh(self) -> None:
+        """Look the known functions up, if the app has loaded modules since."""
+        if len(sys.modules) == self._modules:
+            return
+        self._modules = len(sys.modules)
+        self._entries = {self._hold(module, name): entry for module, name, entry in _ENTRIES}
+        self._blocking = {self._hold(module, name): variable for module, name, variable in _BLOCKING}
+        self._loops = {self._hold(module, name) for module, name in _LOOPS}
+
+    def _hold(self, module: str, name: str) -> int:
+        code = _code(module, name)
+        if code is not None:
+            self._codes.append(code)
+        return id(code)
+
+    def blocked_on(self, top: FrameType) -> Any:
+        """The future (or thread, or futures) that the thread with this innermost frame is blocked on, else None."""
+        frame: FrameType | None = top
+        for _ in range(_BLOCKED_WITHIN):
+            if frame is None:
+                return None
+            variable = self._blocking.get(id(frame.f_code))
+            if variable is not None:
+                return local(frame, variable)
+            frame = frame.f_back
+        return None
+
+    def read(self, threads: dict[int, FrameType]) -> list[Work]:
+        """What each worker thread does now, one entry of ``Work`` for each known function on its stack."""
+        return [work for thread_id, top in threads.items() for work in self._read(thread_id, top)]
+
+    def _read(self, thread_id: int, top: FrameType) -> Iterator[Work]:
+        positions: list[Position] = []
+        frame: FrameType | None = top
+        while frame is not None:
+            code = frame.f_code
+            if id(code) in self._loops:
+                return
+            entry = self._entries.get(id(code))
+            if entry is not None:
+                context, future = entry(frame)
+                owner = context.get(current_request) if context is not None else None
+                if owner is not None or future is not None:
+                    waits_on = self.blocked_on(top)
+                    yield Work(Strand(positions[::-1], State.ON_THREAD, thread_id, waits_on, future), owner)
+            positions.append((code, frame.f_lasti))
+            frame = frame.f_back

@@ -1,0 +1,109 @@
+"""One request that a task matched: from its match to its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from swprof_mw.clock import NS_PER_MS, RequestClock
+from swprof_mw.profiling.locate.place import Place
+from swprof_mw.profiling.recorder import SnapshotRecorder
+from swprof_mw.profiling.status import ProfileStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from swprof_mw.profiling.execution import ProfileTaskExecutionContext
+    from swprof_mw.reporter.records import Snapshot
+
+
+class ProfiledSpan(Place):
+    """A request as profiling sees it.
+
+    Attributes:
+        clock: the request's times.
+        segment_id: unique for this request; its snapshots and its trace segment carry it.
+        profiler: what samples this request, once a task matched it.
+    """
+
+    __slots__ = ("clock", "profiler", "segment_id")
+
+    def __init__(self, segment_id: str) -> None:
+        super().__init__()
+        self.clock = RequestClock()
+        self.segment_id = segment_id
+        self.profiler: SegmentProfiler | None = None
+
+
+class SegmentProfiler:
+    """The profiling of one request.
+
+    The request's own thread only ever says that it ended; everything else is the sampler's thread's business, so
+    neither waits for the other.
+
+    Attributes:
+        context: the task's run.
+        span: the request.
+        due: when the next sample is due, monotonic ns.
+        ended_at: monotonic ns of the request's end, 0 before.
+        was_taken: whether it ever held a slot.
+        stretched_period: ms between samples where the sampler had to lengthen its period, else 0.
+    """
+
+    __slots__ = ("_recorder", "context", "due", "ended_at", "span", "started_at", "stretched_period", "was_taken")
+
+    def __init__(self, context: ProfileTaskExecutionContext, span: ProfiledSpan) -> None:
+        self.context = context
+        self.span = span
+        self.due = 0
+        self.started_at = 0
+        self.ended_at = 0
+        self.was_taken = False
+        self.stretched_period = 0
+        self._recorder: SnapshotRecorder | None = None
+
+    @property
+    def period(self) -> int:
+        """Between two samples, ns, as the task asks for it."""
+        return self.context.task.dump_period * NS_PER_MS
+
+    @property
+    def status(self) -> ProfileStatus:
+        """How far the profiling of this request is."""
+        if self.ended_at or self.context.stopped:
+            return ProfileStatus.STOPPED
+        return ProfileStatus.PROFILING if self.started_at else ProfileStatus.PENDING
+
+    def end(self, at: int) -> None:
+        """The request ended (monotonic ns): it gives its slot back here and now."""
+        self.ended_at = at
+        self.context.release(self)
+
+    # What the sampler's thread calls.
+
+    def start(self, now: int, sink: Callable[[Snapshot], bool]) -> None:
+        """Sampling begins (monotonic ns): the first sample is due at once."""
+        self.started_at = now
+        self._recorder = SnapshotRecorder(self.context.task.task_id, self.span.segment_id, self.span.clock, sink)
+
+    def keep(self, stack: tuple[str, ...], time: int, period: int) -> None:
+        """A sample (monotonic ns), and the period (ns) until the next one; the first one kept counts for the task."""
+        recorder = self._recorder
+        if recorder is not None:
+            began = recorder.started
+            recorder.sample(stack, time, period)
+            if recorder.started and not began:
+                self.context.use()
+        if period != self.period:
+            self.stretched_period = max(self.stretched_period, period // NS_PER_MS)
+
+    def is_over(self, now: int, longest: int) -> bool:
+        """Whether it is to be sampled no more: ended, its task stopped, or sampled for ``longest`` ns."""
+        return bool(self.ended_at) or self.context.stopped or now - self.started_at >= longest
+
+    def close(self, now: int) -> None:
+        """Sampling is over: the last stack holds until the request's end, or until now if it goes on."""
+        recorder, self._recorder = self._recorder, None
+        if recorder is not None:
+            recorder.close(self.ended_at or now, max(self.period, self.stretched_period * NS_PER_MS))
+        if recorder is None or not recorder.started:
+            self.context.give_back()

@@ -1,0 +1,261 @@
+"""The thread that samples: one for all slots, awake only while a slot is taken."""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import itertools
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from swprof_mw.clock import monotonic_ns
+from swprof_mw.failures import guarded
+from swprof_mw.native import allocate_lock, start_new_thread
+from swprof_mw.profiling.budget import Budget
+from swprof_mw.profiling.locate.locator import Locator, Sample
+from swprof_mw.profiling.signature import CodeSignatures
+from swprof_mw.profiling.switch_interval import SwitchInterval
+
+if TYPE_CHECKING:
+    from swprof_mw.profiling.execution import ProfileTaskExecutionContext
+    from swprof_mw.profiling.profiler import SegmentProfiler
+    from swprof_mw.reporter.records import Snapshot
+
+logger = logging.getLogger("swprof_mw")
+
+#: Requests that wait for their minimum duration, at the most; further ones are not sampled.
+_WAITING = 10_000
+_NS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class SamplerSettings:
+    """What a sampler is told.
+
+    Attributes:
+        max_parallel: slots.
+        max_depth: code signatures of a snapshot.
+        max_duration: of the sampling of one request, ns.
+        switch_interval: of the interpreter while a slot is taken, ms; 0: leave it.
+        max_cpu: of the sampler's thread, percent of a core.
+        mark_waiting: whether snapshots of a waiting request say so.
+        code_signature: ``short`` or ``full``.
+    """
+
+    max_parallel: int = 5
+    max_depth: int = 500
+    max_duration: int = 600 * _NS
+    switch_interval: float = 0.5
+    max_cpu: float = 5.0
+    mark_waiting: bool = True
+    code_signature: str = "short"
+
+
+class Sampler:
+    """Samples the requests that hold a slot.
+
+    A request's thread calls ``take``, ``wait`` and ``release`` and never waits for a sample. Deadlines are the
+    multiples of the period on the monotonic clock: they do not drift, and all slots of a task share their ticks.
+
+    Args:
+        settings: what it is told.
+        sink: takes a snapshot; False if it could not be kept.
+
+    Attributes:
+        taken: the requests that hold a slot now.
+        late: samples that came more than one period late.
+        refused: requests that found no free slot.
+    """
+
+    def __init__(self, settings: SamplerSettings, sink: Callable[[Snapshot], bool]) -> None:
+        self.settings = settings
+        self.taken: set[SegmentProfiler] = set()
+        self.late = 0
+        self.refused = 0
+        self._sink = sink
+        self._signatures = CodeSignatures(settings.code_signature)
+        self._switch = SwitchInterval(settings.switch_interval)
+        self._budget = Budget(settings.max_cpu)
+        self._locator = Locator()
+        self._lock = allocate_lock()
+        self._wake = allocate_lock()
+        self._done = allocate_lock()
+        self._running = False
+        self._stopping = False
+        self._inbox: deque[SegmentProfiler] = deque()
+        self._live: list[SegmentProfiler] = []
+        self._waiting: list[tuple[int, int, SegmentProfiler]] = []
+        self._order = itertools.count()
+
+    # What a request's thread calls.
+
+    def take(self, profiler: SegmentProfiler) -> None:
+        """Give the request a slot, if one is free and its task has not sampled enough requests already."""
+        if not profiler.context.reserve():
+            return
+        with self._lock:
+            free = len(self.taken) < self.settings.max_parallel and not self._stopping
+            if free:
+                self.taken.add(profiler)
+                self._switch.hold()
+        if not free:
+            self.refused += 1
+            profiler.context.give_back()
+            return
+        profiler.was_taken = True
+        self._inbox.append(profiler)
+        self.wake()
+
+    def wait(self, profiler: SegmentProfiler, due: int) -> None:
+        """Let the request compete for a slot at ``due`` (monotonic ns), if it is still running then."""
+        with self._lock:
+            if len(self._waiting) >= _WAITING:
+                self.refused += 1
+                return
+            heapq.heappush(self._waiting, (due, next(self._order), profiler))
+            first = self._waiting[0][2] is profiler
+        if first:
+            self.wake()
+
+    def release(self, profiler: SegmentProfiler) -> None:
+        """Give the slot back. Takes no lock: a finalizer may call it in the middle of anything."""
+        if profiler in self.taken:
+            self.taken.discard(profiler)
+            self.wake()
+
+    def holds(self, context: ProfileTaskExecutionContext) -> bool:
+        """Whether a request of this task holds a slot, or has not been closed yet."""
+        held = (*self.taken, *self._inbox, *self._live)
+        return any(profiler.context is context for profiler in held)
+
+    def wake(self) -> None:
+        """Let the thread look at its work now; starts it if there is none yet."""
+        if not self._running:
+            self._start()
+        with contextlib.suppress(RuntimeError):  # it is awake already
+            self._wake.release()
+
+    def stop(self, timeout: float) -> None:
+        """Close all that is being sampled and end the thread, waiting for it at most ``timeout`` seconds."""
+        with self._lock:
+            self._stopping = True
+            running = self._running
+        if running:
+            self.wake()
+            if self._done.acquire(True, timeout):
+                self._done.release()
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._running or self._stopping:
+                return
+            self._running = True
+            self._done.acquire()
+            start_new_thread(self._run, ())
+
+    # The sampler's own thread.
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping:
+                self._wake.acquire(True, self._seconds_to_next())
+                if not self._turn(monotonic_ns()):
+                    self._close_all()
+            self._close_all()
+        finally:
+            self._done.release()
+
+    def _seconds_to_next(self) -> float:
+        """Until the next deadline; -1, which is forever, if there is none."""
+        deadlines = [profiler.due for profiler in self._live]
+        with self._lock:
+            if self._waiting:
+                deadlines.append(self._waiting[0][0])
+        if not deadlines:
+            return -1
+        return max(min(deadlines) - monotonic_ns(), 0) / _NS
+
+    @guarded("sampling")
+    def _turn(self, now: int) -> bool:
+        """All that is due. None instead of True if it failed: then nothing is sampled on."""
+        self._admit_waiting(now)
+        self._admit_taken(now)
+        due = [profiler for profiler in self._live if profiler.due <= now]
+        if due:
+            self._sample(due)
+            self._budget.watch(now)
+        self._retire(now)
+        return True
+
+    def _admit_waiting(self, now: int) -> None:
+        """Requests whose minimum duration has passed compete for a slot."""
+        while True:
+            with self._lock:
+                if not self._waiting or self._waiting[0][0] > now:
+                    return
+                profiler = heapq.heappop(self._waiting)[2]
+            if not (profiler.ended_at or profiler.context.stopped):
+                self.take(profiler)
+
+    def _admit_taken(self, now: int) -> None:
+        if self._inbox and not self._live:
+            self._budget.start(now)
+        while self._inbox:
+            profiler = self._inbox.popleft()
+            profiler.start(now, self._sink)
+            self._live.append(profiler)
+
+    def _sample(self, due: list[SegmentProfiler]) -> None:
+        """One sample of each; their texts are made only when all are taken."""
+        look = self._locator.look()
+        samples: list[tuple[SegmentProfiler, int, Sample | None]] = []
+        for profiler in due:
+            sample = look.locate(profiler.span)
+            samples.append((profiler, monotonic_ns(), sample))
+        for profiler, time, sample in samples:
+            self._keep(profiler, time, sample)
+
+    def _keep(self, profiler: SegmentProfiler, time: int, sample: Sample | None) -> None:
+        period = profiler.period * self._budget.stretch
+        if profiler.due and time - profiler.due > period:
+            self.late += 1
+        profiler.due = (time // period + 1) * period
+        # An end that came in between is earlier than this sample: what it saw is not the request's.
+        if sample is not None and not profiler.ended_at:
+            profiler.keep(self._text(profiler, sample), time, period)
+
+    def _text(self, profiler: SegmentProfiler, sample: Sample) -> tuple[str, ...]:
+        """The request's root signature, constant, and the innermost frames as far as the depth allows."""
+        texts = list(self._signatures.stack(sample.positions))
+        root, depth = profiler.context.task.endpoint_name, self.settings.max_depth
+        if len(texts) < depth:
+            return (root, *texts)
+        kept = depth - 2
+        return (root, f"[{len(texts) - kept} frames left out]", *texts[-kept:])
+
+    def _retire(self, now: int) -> None:
+        """Close the requests that have ended, whose task has, or that were sampled long enough."""
+        over = [profiler for profiler in self._live if profiler.is_over(now, self.settings.max_duration)]
+        for profiler in over:
+            self._live.remove(profiler)
+            profiler.close(now)
+            self.taken.discard(profiler)
+        if not self._live:
+            with self._lock:
+                if not self.taken:
+                    self._switch.release()
+            self._locator.forget_ended()
+
+    def _close_all(self) -> None:
+        now = monotonic_ns()
+        while self._inbox:
+            self._live.append(self._inbox.popleft())
+        for profiler in self._live:
+            profiler.close(now)
+        self._live.clear()
+        with self._lock:
+            self.taken.clear()
+            self._switch.release()

@@ -1,0 +1,147 @@
+"""The profile tasks of one service in this process: fetched, checked, run one at a time."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from swprof_mw.clock import NS_PER_MS, monotonic_ns
+from swprof_mw.native import allocate_lock
+from swprof_mw.profiling.execution import ProfileTaskExecutionContext
+from swprof_mw.profiling.task import COMMAND, MINUTE_MS, InvalidTask, ProfileTask, parse
+
+if TYPE_CHECKING:
+    from swprof_mw.profiling.profiler import ProfiledSpan
+    from swprof_mw.profiling.sampler import Sampler
+    from swprof_mw.reporter.records import TaskCommand
+
+logger = logging.getLogger("swprof_mw")
+
+#: Serial numbers remembered, so that no command is carried out twice.
+_REMEMBERED = 1024
+#: A backend's clock that differs by more than this is worth a line in the log, ms.
+_SKEW_MS = 5_000
+
+
+def wall_ms() -> int:
+    """The wall clock in ms since the epoch."""
+    return time.time_ns() // NS_PER_MS
+
+
+class ProfileTaskExecutionService:
+    """Takes profile tasks in and runs them, one at a time, each for its duration.
+
+    Requests ask ``current`` and nothing else while no task is there. The times of tasks are turned into this
+    process's monotonic clock when they arrive, so no later jump of the wall clock moves them.
+
+    Args:
+        sampler: samples what a running task matches.
+        finished: called with the id of each task that has ended here.
+
+    Attributes:
+        current: the task that runs, or that will when its start time has come; None while there is none.
+        last_command_time: the newest CreateTime of a task seen so far, ms since the epoch; -1 before the first.
+    """
+
+    def __init__(self, sampler: Sampler, finished: Callable[[str], None]) -> None:
+        self.current: ProfileTaskExecutionContext | None = None
+        self.last_command_time = -1
+        self._sampler = sampler
+        self._finished = finished
+        self._lock = allocate_lock()
+        self._waiting: list[ProfileTaskExecutionContext] = []
+        self._known: deque[str] = deque(maxlen=_REMEMBERED)
+
+    def receive(self, commands: list[TaskCommand], first_poll: bool) -> None:
+        """Carry out the commands of one answered poll; unknown ones are ignored, bad ones logged.
+
+        Args:
+            commands: as the backend sent them.
+            first_poll: whether no poll was answered before. Only then a task may be old, sent because it is recent.
+        """
+        for command in commands:
+            if command.name != COMMAND or command.arguments.get("SerialNumber") in self._known:
+                continue
+            try:
+                task = parse(command)
+                self._remember(task)
+                self.add_profile_task(task, fresh=not first_poll)
+            except InvalidTask as refused:
+                # Remembered too, or each poll would log it again.
+                self._known.append(command.arguments.get("SerialNumber", ""))
+                logger.warning("profile task %s is not run: %s", command.arguments.get("TaskId"), refused)
+
+    def add_profile_task(self, task: ProfileTask, fresh: bool = True) -> None:
+        """Take a checked task in: it runs from its start time on, for its duration.
+
+        Args:
+            task: the task.
+            fresh: it was created after an earlier poll, so its times cannot be over: a difference is the clocks'.
+
+        Raises:
+            InvalidTask: it is over, or another task of this service is to run at the same time.
+        """
+        start, end = self._span_of(task, fresh)
+        with self._lock:
+            for other in [*self._waiting, *([self.current] if self.current else [])]:
+                if start < other.end and other.start < end:
+                    raise InvalidTask(
+                        f"its time overlaps that of task {other.task.task_id} ({other.task.endpoint_name})"
+                    )
+            self._waiting.append(ProfileTaskExecutionContext(task, self._sampler, start, end))
+            self._waiting.sort(key=lambda context: context.start)
+        self.process_profile_task()
+
+    def process_profile_task(self) -> None:
+        """End the current task if its time is over or its count is used up, and bring on the next. Called often."""
+        current = self.current
+        if current is not None and current.is_over(monotonic_ns()):
+            self.stop_current_profile_task(current)
+        with self._lock:
+            if self.current is None and self._waiting:
+                self.current = self._waiting.pop(0)
+                logger.info("profile task %s for %s is ready", *self._about(self.current))
+
+    def stop_current_profile_task(self, context: ProfileTaskExecutionContext) -> None:
+        """End this task now, if it is the current one: its requests are sampled no more, the backend is told."""
+        with self._lock:
+            if self.current is not context:
+                return
+            self.current = None
+        context.stop()
+        logger.info("profile task %s for %s has ended", *self._about(context))
+        self._finished(context.task.task_id)
+
+    def add_profiling(self, span: ProfiledSpan, name: str) -> None:
+        """A request begins: sample it if the current task asks for ``name``, its raw path."""
+        self.profiling_recheck(span, name)
+
+    def profiling_recheck(self, span: ProfiledSpan, name: str) -> None:
+        """A request's endpoint turned out to be ``name``: sample it if the current task asks for that."""
+        context = self.current
+        if context is not None and span.profiler is None:
+            context.attempt_profiling(span, name)
+
+    def _span_of(self, task: ProfileTask, fresh: bool) -> tuple[int, int]:
+        """Start and end in monotonic ns."""
+        now, wall = monotonic_ns(), wall_ms()
+        start, end = task.start_time - wall, task.end_time - wall
+        if fresh and start < -_SKEW_MS:
+            logger.warning(
+                "the backend's clock is %.1f s behind; task %s runs from now on", -start / 1000, task.task_id
+            )
+            start, end = 0, task.duration * MINUTE_MS
+        elif end <= 0:
+            raise InvalidTask(f"its time was over {-end / 1000:.0f} s ago")
+        return now + start * NS_PER_MS, now + end * NS_PER_MS
+
+    def _remember(self, task: ProfileTask) -> None:
+        self._known.append(task.serial_number)
+        self.last_command_time = max(self.last_command_time, task.create_time)
+
+    @staticmethod
+    def _about(context: ProfileTaskExecutionContext) -> tuple[str, str]:
+        return context.task.task_id, context.task.endpoint_name

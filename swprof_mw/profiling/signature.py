@@ -1,0 +1,76 @@
+"""Places in code turned into the text that the backend shows: ``FILE.FUNCTION: LINE``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from types import CodeType
+
+#: A place in code: the code object and the offset of the instruction in it (``f_lasti``), in bytes.
+Position = tuple[CodeType, int]
+
+#: Places whose text is kept ready. When there are more, all are forgotten and found anew.
+CACHE = 20_000
+
+_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+class CodeSignatures:
+    """Texts of positions, from a bounded cache.
+
+    Args:
+        form: the setting ``code_signature``: ``short`` for the path below its entry of ``sys.path``, ``full`` for the
+            whole path.
+    """
+
+    def __init__(self, form: str = "short") -> None:
+        self._short = form == "short"
+        # By the code's id, since hashing a code object reads all of it; the code is held, so ids stay unique.
+        self._codes: dict[int, tuple[CodeType, str, dict[int, str]]] = {}
+        self._size = 0
+
+    def stack(self, positions: Iterable[Position]) -> Iterator[str]:
+        """The texts of a stack. Frames of this package are left out: they are not the app's."""
+        codes = self._codes
+        for code, offset in positions:
+            known = codes.get(id(code))
+            text = known[2].get(offset) if known is not None else None
+            if text is None:
+                text = self._describe(code, offset)
+            if text:
+                yield text
+
+    def _describe(self, code: CodeType, offset: int) -> str:
+        if self._size >= CACHE:
+            self._codes.clear()
+            self._size = 0
+        known = self._codes.get(id(code))
+        if known is None:
+            known = self._codes[id(code)] = (code, self._prefix(code), {})
+        _, prefix, texts = known
+        text = texts[offset] = f"{prefix}: {line_number(code, offset)}" if prefix else ""
+        self._size += 1
+        return text
+
+    def _prefix(self, code: CodeType) -> str:
+        """``FILE.FUNCTION`` with the qualified name where Python has it (3.11 on); empty for code of this package."""
+        if code.co_filename.startswith(_OURS):
+            return ""
+        path = shorten(code.co_filename) if self._short else code.co_filename
+        return f"{path}.{getattr(code, 'co_qualname', code.co_name)}"
+
+
+def shorten(path: str) -> str:
+    """``path`` below the longest entry of ``sys.path`` that holds it; unchanged if none does."""
+    entries = (entry.rstrip(os.sep) + os.sep for entry in sys.path if entry)
+    longest = max((entry for entry in entries if path.startswith(entry)), key=len, default="")
+    return path[len(longest) :]
+
+
+def line_number(code: CodeType, offset: int) -> int:
+    """The line of the instruction at ``offset`` (bytes); the function's first line where it has none of its own."""
+    for start, end, line in code.co_lines():
+        if start <= offset < end and line is not None:
+            return line
+    return code.co_firstlineno

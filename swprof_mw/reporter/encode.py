@@ -1,0 +1,101 @@
+"""Records turned into messages."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from swprof_mw.clock import monotonic_ns
+from swprof_mw.reporter import protocol
+from swprof_mw.reporter.records import Finish, Reference, Segment, Snapshot, TaskCommand
+
+_HTTP_LAYER = 3
+#: So long one of our threads may keep the GIL, ns; the app's threads would wake late.
+_GIL_SLICE = 400_000
+_GIVE_WAY = 0.000_05
+
+
+def pairs(entries: Iterable[tuple[str, str]]) -> list[Any]:
+    """``KeyStringValuePair`` messages."""
+    return [protocol.KeyStringValuePair(key=key, value=clean(value)) for key, value in entries]
+
+
+def clean(text: str) -> str:
+    """Text that protobuf takes: a lone surrogate, as undecodable bytes of a path leave it, becomes a question mark."""
+    return text.encode("utf-8", "replace").decode() if not text.isascii() else text
+
+
+def segments(records: Iterable[Segment]) -> Any:
+    """A ``SegmentCollection``, encoded in slices between which other threads get the GIL."""
+    collection = protocol.SegmentCollection()
+    since = monotonic_ns()
+    for record in records:
+        collection.segments.append(segment(record))
+        if monotonic_ns() - since > _GIL_SLICE:
+            time.sleep(_GIVE_WAY)
+            since = monotonic_ns()
+    return collection
+
+
+def segment(record: Segment) -> Any:
+    """A ``SegmentObject`` with its one span."""
+    span = protocol.SpanObject(
+        spanId=0,
+        parentSpanId=-1,
+        startTime=record.start,
+        endTime=record.end,
+        refs=[_reference(record.reference)] if record.reference else [],
+        operationName=clean(record.operation),
+        peer=clean(record.peer),
+        spanLayer=_HTTP_LAYER,
+        componentId=record.component,
+        isError=record.is_error,
+        tags=pairs(record.tags),
+        logs=[protocol.Log(time=record.end, data=pairs(record.log))] if record.log else [],
+        skipAnalysis=record.skip_analysis,
+    )
+    return protocol.SegmentObject(
+        traceId=record.trace_id,
+        traceSegmentId=record.segment_id,
+        spans=[span],
+        service=record.service,
+        serviceInstance=record.instance,
+    )
+
+
+def _reference(reference: Reference) -> Any:
+    return protocol.SegmentReference(
+        traceId=reference.trace_id,
+        parentTraceSegmentId=reference.segment_id,
+        parentSpanId=reference.span_id,
+        parentService=reference.service,
+        parentServiceInstance=reference.instance,
+        parentEndpoint=reference.endpoint,
+        networkAddressUsedAtPeer=reference.address,
+    )
+
+
+def snapshot(record: Snapshot) -> Any:
+    """A ``ThreadSnapshot``."""
+    return protocol.ThreadSnapshot(
+        taskId=record.task_id,
+        traceSegmentId=record.segment_id,
+        time=record.time,
+        sequence=record.sequence,
+        stack=protocol.ThreadStack(codeSignatures=map(clean, record.stack)),
+    )
+
+
+def finish(record: Finish) -> Any:
+    """A ``ProfileTaskFinishReport``."""
+    return protocol.ProfileTaskFinishReport(
+        service=record.service, serviceInstance=record.instance, taskId=record.task_id
+    )
+
+
+def commands(answer: Any) -> list[TaskCommand]:
+    """The commands in a ``Commands`` message."""
+    return [
+        TaskCommand(command.command, {pair.key: pair.value for pair in command.args}) for command in answer.commands
+    ]

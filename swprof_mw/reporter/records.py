@@ -1,0 +1,61 @@
+"""What the rest of the package hands to the reporter: plain tuples, turned into messages on its own thread."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Reference(NamedTuple):
+    """The caller's span that a segment continues, as the ``sw8`` header told it."""
+
+    trace_id: str
+    segment_id: str
+    span_id: int
+    service: str
+    instance: str
+    endpoint: str
+    address: str
+
+
+class Segment(NamedTuple):
+    """One finished entry span. Times in ms since the epoch; ``log`` holds what an exception left."""
+
+    trace_id: str
+    segment_id: str
+    service: str
+    instance: str
+    operation: str
+    start: int
+    end: int
+    peer: str
+    component: int
+    is_error: bool
+    tags: tuple[tuple[str, str], ...]
+    log: tuple[tuple[str, str], ...]
+    reference: Reference | None
+    skip_analysis: bool
+
+
+class Snapshot(NamedTuple):
+    """One stack of a profiled request, code signatures outermost first; ``time`` in ms since the epoch."""
+
+    task_id: str
+    segment_id: str
+    time: int
+    sequence: int
+    stack: tuple[str, ...]
+
+
+class TaskCommand(NamedTuple):
+    """A command of the backend: its name and its arguments, all of them text."""
+
+    name: str
+    arguments: dict[str, str]
+
+
+class Finish(NamedTuple):
+    """The end of a profile task in this instance."""
+
+    service: str
+    instance: str
+    task_id: str

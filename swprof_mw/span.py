@@ -1,0 +1,210 @@
+"""One request as an entry span: begin, route, end; and the segment that it becomes."""
+
+from __future__ import annotations
+
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from swprof_mw.clock import monotonic_ns
+from swprof_mw.exception_log import exception_log
+from swprof_mw.failures import guarded
+from swprof_mw.profiling.profiler import ProfiledSpan
+from swprof_mw.propagation import parse
+from swprof_mw.reporter.records import Segment
+
+if TYPE_CHECKING:
+    from swprof_mw.agent import Service
+    from swprof_mw.application import Application
+
+_SERVER_ERROR = 500
+
+
+class EntrySpan(ProfiledSpan):
+    """One request of one app, from its first line in our adapter to its last byte.
+
+    Made by ``Application.begin``. None of the methods raises; after ``end`` none has an effect.
+
+    Attributes:
+        method: HTTP method, upper case.
+        path: the full raw path, without query: mount prefixes (``SCRIPT_NAME``, ``root_path``) included.
+        endpoint: the name by the resolved route; empty until it is known.
+        mount: the concrete prefix of an outer app's mount and its template, for names that an inner app gives.
+    """
+
+    __slots__ = (
+        "_application",
+        "_component",
+        "_is_error",
+        "_log",
+        "_long_lived",
+        "_peer",
+        "_service",
+        "_sw8",
+        "endpoint",
+        "method",
+        "mount",
+        "path",
+    )
+
+    def __init__(
+        self, application: Application, service: Service, method: str, path: str, peer: str = "", sw8: str = ""
+    ) -> None:
+        super().__init__(service.next_id())
+        self._application = application
+        self._service = service
+        self._component = application.component
+        self._peer = peer
+        self._sw8 = sw8
+        self._log: tuple[tuple[str, str], ...] = ()
+        self._is_error = False
+        self._long_lived = False
+        self.method = method
+        self.path = path
+        self.endpoint = ""
+        self.mount = ("", "")
+
+    @property
+    def wants_route(self) -> bool:
+        """Whether a task is running that the route, known before the view runs, could match."""
+        return self._service.tasks.current is not None
+
+    def covers(self, method: str, path: str) -> bool:
+        """Whether an inner adapter that sees this method and full path sees the same request."""
+        return not self.ended and self.path == path and self.method == method
+
+    @guarded("naming an endpoint")
+    def route(self, template: str | None) -> None:
+        """The router found a route, or none (``template`` None). The last call wins: inner apps know better."""
+        if template is None:
+            self._name(self._application.names.unmatched(self.method))
+        else:
+            self._name(self._application.names.route(self.method, self._mounted(template)))
+
+    @guarded("naming an endpoint")
+    def route_by_path(self) -> None:
+        """The app's router is not known to us: name the request by its path."""
+        self._name(self._application.names.guess(self.method, self.path))
+
+    @guarded("logging an exception")
+    def error(self, exception: BaseException) -> None:
+        """The app left ``exception`` unhandled; its type, message and stack go into the span's log."""
+        if not self.ended and not self._log:
+            self._is_error = True
+            self._log = exception_log(exception, self._application.config.exception_messages)
+
+    def mark_long_lived(self) -> None:
+        """A WebSocket or an event stream: its duration says nothing of the app's speed."""
+        self._long_lived = True
+
+    def set_component(self, component: int) -> None:
+        """The framework turned out to be another one than the adapter's own (SkyWalking's component id)."""
+        self._component = component
+
+    @guarded("ending a span")
+    def end(self, status: int) -> None:
+        """The request's last byte was handed to the server, with this HTTP status. Once; later calls do nothing."""
+        if self.ended:
+            return
+        self.ended = True
+        # Inactive first, then the time: a snapshot that is later than the end is dropped by its time.
+        self.leave()
+        end = monotonic_ns()
+        profiler = self.profiler
+        if profiler is not None:
+            profiler.end(end)
+        if not self.endpoint:
+            self.endpoint = self._application.names.unmatched(self.method)
+        if (profiler is not None and profiler.was_taken) or self._application.filter.keeps(self.endpoint):
+            self._service.report(self._segment(status, end))
+
+    def _segment(self, status: int, end: int) -> Segment:
+        reference = parse(self._sw8) if self._sw8 else None
+        return Segment(
+            trace_id=reference.trace_id if reference else self.segment_id,
+            segment_id=self.segment_id,
+            service=self._service.name,
+            instance=self._service.instance,
+            operation=self.endpoint,
+            start=self.clock.milliseconds(self.clock.start),
+            end=self.clock.milliseconds(end),
+            peer=self._peer,
+            component=self._component,
+            is_error=self._is_error or status >= _SERVER_ERROR,
+            tags=self._tags(status),
+            log=self._log,
+            reference=reference,
+            skip_analysis=self._long_lived and not self._application.config.long_lived_analysis,
+        )
+
+    def _tags(self, status: int) -> tuple[tuple[str, str], ...]:
+        url_tag = self._application.config.url_tag
+        method, code = ("http.method", self.method), ("http.status_code", str(status))
+        if url_tag == "off":
+            return (method, code)
+        tags = (method, ("http.url", self.path if url_tag == "path" else self.endpoint), code)
+        stretched = self.profiler.stretched_period if self.profiler is not None else 0
+        return (*tags, ("swprof.period_ms", str(stretched))) if stretched else tags
+
+    def _mounted(self, template: str) -> str:
+        """An inner app only knows the concrete prefix it is mounted at: put the mount's own template in its place."""
+        concrete, mount = self.mount
+        if concrete and (template == concrete or template.startswith(f"{concrete}/")):
+            return mount + template[len(concrete) :]
+        return template
+
+    def _name(self, name: str) -> None:
+        if self.ended or name == self.endpoint:
+            return
+        self.endpoint = name
+        if self._service.tasks.current is not None:
+            self._service.tasks.profiling_recheck(self, name)
+
+
+class NestedSpan:
+    """The open span of the same request as an inner adapter sees it: it may refine the name, and tell an error.
+
+    Its methods are those of `EntrySpan`; the ones that belong to whoever opened the span do nothing.
+    """
+
+    __slots__ = ("_outer",)
+
+    def __init__(self, outer: EntrySpan) -> None:
+        self._outer = outer
+
+    @property
+    def wants_route(self) -> bool:
+        """As of the outer span."""
+        return self._outer.wants_route
+
+    def route(self, template: str | None) -> None:
+        """The inner router found a route; none of its own does not take the outer one away."""
+        if template is not None:
+            self._outer.route(template)
+
+    def route_by_path(self) -> None:
+        """An inner app of unknown kind knows no better than the outer one."""
+
+    def error(self, exception: BaseException) -> None:
+        """The inner app left ``exception`` unhandled."""
+        self._outer.error(exception)
+
+    def mark_long_lived(self) -> None:
+        """The outer span's to say."""
+
+    def set_component(self, component: int) -> None:
+        """The outer span's to say."""
+
+    def enter(self, frame: FrameType) -> None:
+        """The outer frame stays the request's entry."""
+
+    def enter_task(self, frame: FrameType, task: Any, loop: Any) -> None:
+        """The outer frame stays the request's entry."""
+
+    def leave(self) -> None:
+        """The outer frame stays the request's entry."""
+
+    def end(self, status: int) -> None:
+        """The outer span ends itself."""
+
+
+Span = EntrySpan | NestedSpan

@@ -1,0 +1,49 @@
+"""Which requests' segments are sent."""
+
+from __future__ import annotations
+
+from swprof_mw.clock import monotonic_ns
+
+_SAMPLING_WINDOW = 3_000_000_000
+#: With ``trace_report=profiled``, how often one segment of each endpoint is sent, so that it can be picked.
+SHOWN_EVERY = 600_000_000_000
+_ENDPOINTS = 10_000
+
+
+class TraceFilter:
+    """Decides for each finished span whether its segment is sent; a profiled request's is, in any case.
+
+    Args:
+        report: the setting ``trace_report``.
+        per_window: the setting ``sample_n_per_3_secs``; 0 for all.
+    """
+
+    def __init__(self, report: str, per_window: int) -> None:
+        self._only_profiled = report == "profiled"
+        self._per_window = per_window
+        self._window = 0
+        self._kept = 0
+        self._shown: dict[str, int] = {}
+
+    def keeps(self, endpoint: str) -> bool:
+        """Whether the segment of a request of ``endpoint`` that was not profiled is sent."""
+        if self._only_profiled:
+            return self._first_in_a_while(endpoint)
+        return self._per_window == 0 or self._among_the_first()
+
+    def _first_in_a_while(self, endpoint: str) -> bool:
+        now = monotonic_ns()
+        last = self._shown.get(endpoint)
+        if last is not None and now - last < SHOWN_EVERY:
+            return False
+        if len(self._shown) >= _ENDPOINTS:
+            self._shown.clear()
+        self._shown[endpoint] = now
+        return True
+
+    def _among_the_first(self) -> bool:
+        window = monotonic_ns() // _SAMPLING_WINDOW
+        if window != self._window:
+            self._window, self._kept = window, 0
+        self._kept += 1
+        return self._kept <= self._per_window

@@ -10,6 +10,7 @@ import platform
 import socket
 import threading
 import uuid
+from collections.abc import Callable
 from functools import partial
 
 from swprof_mw.config import Config, ConfigError
@@ -90,7 +91,7 @@ class Agent:
         self.sampler = Sampler(_sampler_settings(config), self.reporter.report_snapshot)
         self.services: dict[str, Service] = {}
         numbers = itertools.count()
-        self.next_id = lambda: f"{prefix}.{next(numbers)}"
+        self.next_id: Callable[[], str] = lambda: f"{prefix}.{next(numbers)}"
 
     def service(self, config: Config, name: str) -> Service:
         """The service of that name, made and reported for from now on if it is new.

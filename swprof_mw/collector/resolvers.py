@@ -37,14 +37,14 @@ class Resolvers:
     def listInstances(self, duration: Mapping[str, str], serviceId: str) -> list[View]:
         """The processes of a service that were heard of during the time."""
         when = period.parse(duration)
-        found = self._store.instances(ids.service_name(serviceId))
+        found = self._store.instances(_service(serviceId))
         return [views.instance(one) for one in found if when.meets(one.first_seen, one.last_seen)]
 
     def findEndpoint(self, serviceId: str, limit: int, keyword: str | None = None) -> list[View]:
         """At most ``limit`` endpoints whose names hold ``keyword``, the newest (by the minute) first."""
         if limit < 0:
             raise ValueError(f"limit must not be negative: {limit}")
-        found = [one for one in self._store.endpoints(ids.service_name(serviceId)) if (keyword or "") in one.name]
+        found = [one for one in self._store.endpoints(_service(serviceId)) if (keyword or "") in one.name]
         found.sort(key=lambda one: one.first_seen // MINUTE, reverse=True)
         return [views.endpoint(one) for one in found[:limit]]
 
@@ -96,6 +96,14 @@ def _task_request(asked: Mapping[str, Any]) -> tasks.TaskRequest:
         max_sampling_count=asked["maxSamplingCount"],
         start_time=None if start is None else _long(start),
     )
+
+
+def _service(identifier: str) -> str:
+    """The service's name; for what is no id a name that none has: OAP answers such a question with nothing."""
+    try:
+        return ids.service_name(identifier)
+    except ValueError:
+        return ""
 
 
 def _long(value: Any) -> int:

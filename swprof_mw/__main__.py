@@ -1,0 +1,8 @@
+"""``python -m swprof_mw``."""
+
+import sys
+
+from swprof_mw.cli.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""``collector``: run the embedded collector until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from swprof_mw.cli.error import CommandError
+
+if TYPE_CHECKING:
+    from swprof_mw.collector.server import Collector
+
+EXTRA = frozenset({"graphql", "starlette", "uvicorn"})
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def add(commands: Any) -> None:
+    """Add the command to argparse's ``commands``."""
+    parser = commands.add_parser("collector", help="receive what agents send, and answer OAP's GraphQL queries")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; there is no login (%(default)s)")
+    parser.add_argument("--grpc-port", type=int, default=11800, help="for agents; 0: a free one (%(default)s)")
+    parser.add_argument("--http-port", type=int, default=12800, help="for GraphQL; 0: a free one (%(default)s)")
+    parser.set_defaults(run=run)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Serve until SIGINT or SIGTERM. Raises ``CommandError`` if a port is taken or the extra is not installed."""
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stopped.set())
+    collector = _start(chosen)
+    print(f"agents   {collector.backend}\nGraphQL  {collector.url}/graphql", flush=True)
+    if chosen.host not in LOOPBACK:
+        print(f"{chosen.host} is not loopback: whoever reaches it can read and start profiles", file=sys.stderr)
+    stopped.wait()
+    collector.stop()
+    return 0
+
+
+def _start(chosen: argparse.Namespace) -> Collector:
+    try:
+        from swprof_mw.collector.server import Collector, CollectorError
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRA:
+            raise
+        raise CommandError(f"{error.name} is not installed; run: pip install 'swprof-mw[collector]'") from error
+    try:
+        return Collector(chosen.grpc_port, chosen.http_port, chosen.host).start()
+    except CollectorError as error:
+        raise CommandError(str(error)) from error

@@ -1,0 +1,39 @@
+"""The command line: ``python -m swprof_mw collector`` and ``python -m swprof_mw profile``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from swprof_mw import __version__
+from swprof_mw.cli import collector, profile
+from swprof_mw.cli.error import CommandError
+
+WRONG = 2
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that ``arguments`` (the process's own by default) name; returns the exit status.
+
+    0: done; 1: nothing was profiled; 2: it could not be done, and stderr says why in one line.
+    """
+    chosen = _parser().parse_args(arguments)
+    try:
+        status: int = chosen.run(chosen)
+    except CommandError as error:
+        print(f"swprof_mw: {error}", file=sys.stderr)
+        return WRONG
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m swprof_mw", description="Profile web apps through SkyWalking.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    collector.add(commands)
+    profile.add(commands)
+    return parser

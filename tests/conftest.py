@@ -1,0 +1,31 @@
+"""What every test starts from and has to leave behind: no agent, no thread of ours, the switch interval as it was."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from swprof_mw import agent
+from swprof_mw.reporter.reporter import Reporter
+from tests.recorded import Recorded
+
+
+@pytest.fixture(autouse=True)
+def _clean_process() -> Iterator[None]:
+    """After each test the agent is gone and nothing of it is left."""
+    interval = sys.getswitchinterval()
+    yield
+    running = agent.current()
+    agent.shut_down(timeout=4.0)
+    assert sys.getswitchinterval() == interval, "the switch interval was not put back"
+    if running is not None:
+        assert not running.sampler.taken, "a slot was not given back"
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> Recorded:
+    """An agent whose reporter's loop never starts: what it would send stays readable, tasks are fed by hand."""
+    monkeypatch.setattr(Reporter, "start", lambda self: None)
+    return Recorded()

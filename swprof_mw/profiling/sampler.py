@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING
 from swprof_mw.clock import monotonic_ns
 from swprof_mw.failures import guarded
 from swprof_mw.native import allocate_lock, start_new_thread
+from swprof_mw.profiling.activity import Activity
 from swprof_mw.profiling.budget import Budget
+from swprof_mw.profiling.grid import next_deadline
 from swprof_mw.profiling.locate.locator import Locator, Sample
+from swprof_mw.profiling.locate.strand import State
 from swprof_mw.profiling.signature import CodeSignatures
 from swprof_mw.profiling.switch_interval import SwitchInterval
 
@@ -29,6 +32,11 @@ logger = logging.getLogger("swprof_mw")
 #: Requests that wait for their minimum duration, at the most; further ones are not sampled.
 _WAITING = 10_000
 _NS = 1_000_000_000
+
+#: The innermost signature of a request that was not working: it waits, or its awaited future is done and its event
+#: loop is busy with others.
+WAITING = "[waiting]"
+QUEUED = "[queued]"
 
 
 @dataclass(frozen=True)
@@ -57,8 +65,8 @@ class SamplerSettings:
 class Sampler:
     """Samples the requests that hold a slot.
 
-    A request's thread calls ``take``, ``wait`` and ``release`` and never waits for a sample. Deadlines are the
-    multiples of the period on the monotonic clock: they do not drift, and all slots of a task share their ticks.
+    A request's thread calls ``take``, ``wait`` and ``release`` and never waits for a sample. Deadlines are absolute,
+    and all slots of a task share their ticks.
 
     Args:
         settings: what it is told.
@@ -79,6 +87,7 @@ class Sampler:
         self._signatures = CodeSignatures(settings.code_signature)
         self._switch = SwitchInterval(settings.switch_interval)
         self._budget = Budget(settings.max_cpu)
+        self._activity = Activity()
         self._locator = Locator()
         self._lock = allocate_lock()
         self._wake = allocate_lock()
@@ -91,6 +100,10 @@ class Sampler:
         self._order = itertools.count()
 
     # What a request's thread calls.
+
+    def note_thread(self, thread_id: int) -> None:
+        """A request that a task matched is on the calling thread, whose identifier this is: note its clock."""
+        self._activity.note(thread_id)
 
     def take(self, profiler: SegmentProfiler) -> None:
         """Give the request a slot, if one is free and its task has not sampled enough requests already."""
@@ -209,23 +222,38 @@ class Sampler:
             self._live.append(profiler)
 
     def _sample(self, due: list[SegmentProfiler]) -> None:
-        """One sample of each; their texts are made only when all are taken."""
+        """One sample of each; what they do, and their texts, are found out only when all are taken."""
         look = self._locator.look()
         samples: list[tuple[SegmentProfiler, int, Sample | None]] = []
         for profiler in due:
             sample = look.locate(profiler.span)
             samples.append((profiler, monotonic_ns(), sample))
+        # Its frames are the app's, with all their variables: not a moment longer than needed.
+        del look
+        marks = self._marks([sample for _, _, sample in samples if sample is not None])
         for profiler, time, sample in samples:
-            self._keep(profiler, time, sample)
+            self._keep(profiler, time, sample, marks)
 
-    def _keep(self, profiler: SegmentProfiler, time: int, sample: Sample | None) -> None:
+    def _marks(self, samples: list[Sample]) -> dict[tuple[State, int], str]:
+        """What each of these samples ends in, by its state and thread: nothing for a request that works."""
+        if not self.settings.mark_waiting:
+            return {}
+        works = self._activity.look({sample.thread_id for sample in samples if sample.state is State.ON_THREAD})
+        idle = {(State.ON_THREAD, thread_id): WAITING for thread_id, working in works.items() if not working}
+        return {(State.WAITING, 0): WAITING, (State.QUEUED, 0): QUEUED, **idle}
+
+    def _keep(
+        self, profiler: SegmentProfiler, time: int, sample: Sample | None, marks: dict[tuple[State, int], str]
+    ) -> None:
         period = profiler.period * self._budget.stretch
         if profiler.due and time - profiler.due > period:
             self.late += 1
-        profiler.due = (time // period + 1) * period
+        profiler.due = next_deadline(time, period)
         # An end that came in between is earlier than this sample: what it saw is not the request's.
         if sample is not None and not profiler.ended_at:
-            profiler.keep(self._text(profiler, sample), time, period)
+            mark = marks.get((sample.state, sample.thread_id))
+            stack = self._text(profiler, sample)
+            profiler.keep((*stack, mark) if mark else stack, time, period)
 
     def _text(self, profiler: SegmentProfiler, sample: Sample) -> tuple[str, ...]:
         """The request's root signature, constant, and the innermost frames as far as the depth allows."""
@@ -248,6 +276,7 @@ class Sampler:
                 if not self.taken:
                     self._switch.release()
             self._locator.forget_ended()
+            self._activity.forget()
 
     def _close_all(self) -> None:
         now = monotonic_ns()

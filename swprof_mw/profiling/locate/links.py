@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import sys
 from collections.abc import Iterable, Iterator
 from types import FunctionType, MethodType
 from typing import Any
 
-_DEPTH = 3
+#: So far a callback is searched. `wait_for` around `shield` needs five steps: closure, future, its callback, partial,
+#: future.
+_DEPTH = 5
 
 
 def leads_to(future: Any, goal: Any) -> bool:
@@ -42,7 +45,7 @@ def _callbacks(future: Any) -> Iterator[Any]:
 
 
 def _held_by(held: Any, depth: int) -> Iterator[Any]:
-    """What a callback holds: the cells of a closure, the object of a method, the arguments of a partial."""
+    """What a callback holds: a closure's cells, a method's object, a partial's arguments, a future's own callbacks."""
     yield held
     if depth == 0:
         return
@@ -53,6 +56,8 @@ def _held_by(held: Any, depth: int) -> Iterator[Any]:
         inner = (held.__self__, held.__func__)
     elif isinstance(held, functools.partial):
         inner = (held.func, *held.args, *held.keywords.values())
+    elif isinstance(held, asyncio.Future):
+        inner = _callbacks(held)
     elif _host(held) is not None:
         inner = (getattr(held, "_on_completed_fut", None),)
     for part in inner:

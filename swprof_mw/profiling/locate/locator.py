@@ -60,7 +60,7 @@ class Look:
         own = self._own(place)
         if own is None:
             return None
-        if own.state is State.RUNNING or (own.state is State.ON_THREAD and own.waits_on is None):
+        if own.state is State.ON_THREAD and own.waits_on is None:
             return Sample(own.positions, own.state, own.thread_id)
         return _compose(self._path(place, own))
 
@@ -74,7 +74,7 @@ class Look:
         if positions is None:
             return tasks.suspended(task, after=entry) if task is not None else None
         if task is not None:
-            return Strand(positions, State.RUNNING, place.thread_id, sets=task)
+            return Strand(positions, State.ON_THREAD, place.thread_id, sets=task)
         waits_on = self._workers.blocked_on(top) if top is not None else None
         return Strand(positions, State.ON_THREAD, place.thread_id, waits_on)
 

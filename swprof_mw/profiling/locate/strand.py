@@ -9,15 +9,14 @@ from swprof_mw.profiling.locate.frames import Position
 
 
 class State(Enum):
-    """RUNNING: its code runs. WAITING: suspended. QUEUED: suspended, though what it awaits is done already.
+    """ON_THREAD: on a native thread, running or blocked there; the thread's processor clock tells which.
 
-    ON_THREAD: on a native thread that runs or blocks; the thread's processor clock tells which.
+    WAITING: suspended. QUEUED: suspended, though what it awaits is done already: it waits for its event loop.
     """
 
-    RUNNING = 0
+    ON_THREAD = 0
     WAITING = 1
     QUEUED = 2
-    ON_THREAD = 3
 
 
 class Strand(NamedTuple):

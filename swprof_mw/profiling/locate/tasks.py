@@ -61,7 +61,7 @@ def _running_on(task: Any, thread_id: int, threads: dict[int, FrameType]) -> Str
     positions = inward(threads.get(thread_id), root) if root is not None else None
     if positions is None:
         return None
-    return Strand([(root.f_code, root.f_lasti), *positions], State.RUNNING, thread_id, sets=task)
+    return Strand([(root.f_code, root.f_lasti), *positions], State.ON_THREAD, thread_id, sets=task)
 
 
 class Tasks:

@@ -3,20 +3,25 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup test lint types unit protocol clean
+.PHONY: help setup demo test lint types unit test-oap protocol settings clean
 
 help:
 	@echo "make demo      profile the three example apps through the embedded collector"
 	@echo "make test      lint, types and tests"
 	@echo "make test-oap  the example apps against a real SkyWalking OAP (needs Java 11+ and Maven)"
 	@echo "make protocol  rebuild the descriptor set from proto/"
+	@echo "make settings  rewrite docs/settings.md"
 
 setup: $(VENV)/.done
 
 $(VENV)/.done: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 10) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@
+
+demo: setup
+	PYTHONPATH=. $(BIN)/python examples/demo.py
 
 test: lint types unit
 
@@ -30,8 +35,14 @@ types: setup
 unit: setup
 	$(BIN)/python -m pytest -m "not oap" -q
 
+test-oap: setup
+	$(BIN)/python -m pytest -m oap -q
+
 protocol: setup
 	$(BIN)/python scripts/protocol.py
+
+settings: setup
+	$(BIN)/python scripts/settings.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

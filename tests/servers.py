@@ -15,6 +15,7 @@ from pathlib import Path
 from tests.oap.server import Child, StartError, free_ports
 
 START_SECONDS = 20
+ANSWER_SECONDS = 5
 ATTEMPTS = 3
 
 _GUNICORN = "gunicorn --bind 127.0.0.1:{port} --workers {workers}"
@@ -83,7 +84,7 @@ def start(
         path: what is asked to see whether it answers, any status will do; None only connects and sends no request.
         threads: of each worker, for the kinds that have a choice.
         workers: processes, for the kinds that have a choice.
-        options: more arguments for the server's own command line.
+        options: more arguments for the server's own command line; none that silence the line with its address.
         python: the interpreter that runs it.
 
     Raises:
@@ -92,20 +93,15 @@ def start(
     """
     if kind not in COMMANDS:
         raise ValueError(f"no server is called {kind!r}; there are {', '.join(COMMANDS)}")
-    for attempt in range(1, ATTEMPTS + 1):
+    for _ in range(ATTEMPTS):
         [port] = free_ports(0)
         words = COMMANDS[kind].format(port=port, threads=threads, workers=workers).split()
         server = _launch([str(python), "-m", *words, *options, target], env, cwd, port)
-        try:
-            if _ready(server, path):
-                return server
-        except BaseException:
-            server.stop()
-            raise
-        output = server.stop()
-        if attempt == ATTEMPTS or not _port_taken(output):
-            raise StartError(f"{kind} did not start {target} on port {port}:\n{server.child.tail()}")
-    raise AssertionError("unreachable")
+        if _ready_or_stopped(server, path):
+            return server
+        if not _port_taken(server.output()):
+            break
+    raise StartError(f"{kind} did not start {target} on port {port}:\n{server.child.tail()}")
 
 
 def _launch(command: list[str], env: Mapping[str, str] | None, cwd: str | Path | None, port: int) -> Server:
@@ -119,12 +115,26 @@ def _launch(command: list[str], env: Mapping[str, str] | None, cwd: str | Path |
         raise
 
 
+def _ready_or_stopped(server: Server, path: str | None) -> bool:
+    ready = False
+    try:
+        ready = _ready(server, path)
+    finally:
+        if not ready:
+            server.stop()
+    return ready
+
+
 def _ready(server: Server, path: str | None) -> bool:
-    """Wait for an answer. False: it died, took too long, or somebody else has the port (and may have answered)."""
+    """Wait until it listens and answers. False: it died, its port is another's, or it took too long."""
     deadline = time.monotonic() + START_SECONDS
-    while server.child.alive() and time.monotonic() < deadline and not _port_taken(server.output()):
-        if _answers(server.port, path):
-            return server.child.alive() and not _port_taken(server.output())
+    while server.child.alive() and time.monotonic() < deadline:
+        output = server.output()
+        if _port_taken(output):
+            return False
+        # Each kind announces its address when it listens; before that an answer would be a stranger's.
+        if server.url in output and _answers(server.port, path):
+            return True
         time.sleep(0.05)
     return False
 
@@ -139,7 +149,7 @@ def _answers(port: int, path: str | None) -> bool:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return True
         return False
-    asked = http.client.HTTPConnection("127.0.0.1", port, timeout=START_SECONDS)
+    asked = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
     try:
         asked.request("GET", path)
         asked.getresponse().read()

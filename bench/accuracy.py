@@ -1,0 +1,94 @@
+"""Does a profile show the request and only the request, and are its milliseconds true? ``make accuracy``
+
+Starts each server with each app, profiles requests of known work with four others beside them, and prints a row a
+case. Exit status 1 if a row misses what is promised.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from bench.cases import CASES, Case
+from bench.environments import available, environment
+from bench.measure import Measured, measure, serving
+from swprof_mw.collector.server import Collector
+
+BURSTS = (0.3, 1.0, 3.0, 10.0, 30.0)
+#: What a row has to reach: of the expected ticks, so many taken, and of those so many with the request's own code.
+LEAST_TAKEN = 0.97
+LEAST_OWN = 0.97
+
+HEADER = (
+    f"{'python':7}{'case':34}{'burst':>6}{'ticks':>7}{'taken':>8}{'own':>8}{'foreign':>8}{'outside':>8}{'trees':>6}"
+    f"{'computing (true)':>20}{'waiting (true)':>20}"
+)
+
+
+def row(version: str, case: Case, burst: float, one: Measured) -> str:
+    """One line of the table."""
+    return (
+        f"{version:7}{case!s:34}{burst:6g}{one.expected:7d}{_share(one.taken, one.expected):>8}"
+        f"{_share(one.own, one.taken):>8}{one.foreign:8d}{one.outside:8d}{one.trees:6d}"
+        f"{f'{one.compute:.1%} ({one.true_compute:.1%})':>20}{f'{one.wait:.1%} ({one.true_wait:.1%})':>20}"
+    )
+
+
+def faults(one: Measured) -> list[str]:
+    """What of the promise a measured request does not keep."""
+    found = []
+    if one.taken < LEAST_TAKEN * one.expected:
+        found.append(f"taken {_share(one.taken, one.expected)}")
+    if one.own < LEAST_OWN * one.taken:
+        found.append(f"own {_share(one.own, one.taken)}")
+    if one.foreign or one.outside:
+        found.append(f"{one.foreign} foreign, {one.outside} outside")
+    if one.trees != 1:
+        found.append(f"{one.trees} trees")
+    return found
+
+
+def run(version: str, case: Case, bursts: tuple[float, ...], total: float) -> list[Measured]:
+    """Measure one case on one version of Python, on servers and a collector of its own."""
+    with Collector(grpc_port=0, http_port=0) as collector, serving(case, collector, environment(version)) as server:
+        return measure(case, collector, server, bursts, total)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0 if every row keeps what is promised, else 1."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--python", nargs="*", default=available(), help="versions (all that are here)")
+    parser.add_argument("--only", default="", help="cases whose name holds this")
+    parser.add_argument("--total", type=float, default=1000.0, help="length of a request, ms (%(default)s)")
+    parser.add_argument("--bursts", type=float, nargs="*", default=BURSTS, help="of computing, ms (%(default)s)")
+    chosen = parser.parse_args(arguments)
+    print(HEADER)
+    missed = 0
+    for version in chosen.python:
+        for case in CASES:
+            if chosen.only in str(case):
+                missed += report(version, case, tuple(chosen.bursts), chosen.total)
+    print(f"\n{missed} rows miss what is promised")
+    return 1 if missed else 0
+
+
+def report(version: str, case: Case, bursts: tuple[float, ...], total: float) -> int:
+    """Print a case's rows; how many of them miss what is promised."""
+    missed = 0
+    for burst, one in zip(bursts, run(version, case, bursts, total), strict=True):
+        wrong = faults(one)
+        missed += bool(wrong)
+        print(row(version, case, burst, one), "  !! " + "; ".join(wrong) if wrong else "", flush=True)
+    return missed
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.1%}" if whole else "-"
+
+
+if __name__ == "__main__":
+    began = time.monotonic()
+    status = main()
+    print(f"{time.monotonic() - began:.0f} s")
+    sys.exit(status)

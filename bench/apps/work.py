@@ -1,0 +1,109 @@
+"""Work whose truth is known: computing in bursts, and waiting. The names say whose it is.
+
+Functions that begin with ``own_`` are only ever run for the profiled endpoint, those with ``other_`` only for the
+others beside it: a snapshot with one of the latter is another request's.
+"""
+
+import asyncio
+import time
+from typing import NamedTuple
+
+#: Of each cycle, computing takes this share and waiting the rest.
+COMPUTING = 0.3
+
+
+class Truth:
+    """How long a request computed and waited, in seconds, by its own clock."""
+
+    def __init__(self) -> None:
+        self.compute = 0.0
+        self.wait = 0.0
+        self._began = time.perf_counter()
+
+    def as_json(self) -> dict[str, float]:
+        """The parts, and ``total``."""
+        return {"compute": self.compute, "wait": self.wait, "total": time.perf_counter() - self._began}
+
+
+class Order(NamedTuple):
+    """What a request asks for: a burst's length and the whole request's, both in seconds."""
+
+    burst: float
+    total: float
+
+
+def order(burst: str | None, total: str | None) -> Order:
+    """Out of the query string, in ms: ``?burst=3&total=300``."""
+    return Order(float(burst or 3) / 1000, float(total or 300) / 1000)
+
+
+def spin(seconds: float) -> None:
+    """Compute for so long."""
+    end = time.perf_counter() + seconds
+    number = 1
+    while time.perf_counter() < end:
+        number = number * 31 % 1_000_003
+
+
+def own_compute(seconds: float, truth: Truth) -> None:
+    """A burst of the profiled request."""
+    began = time.perf_counter()
+    spin(seconds)
+    truth.compute += time.perf_counter() - began
+
+
+def own_wait(seconds: float, truth: Truth) -> None:
+    """The profiled request waits, on its thread."""
+    began = time.perf_counter()
+    time.sleep(seconds)
+    truth.wait += time.perf_counter() - began
+
+
+async def own_wait_async(seconds: float, truth: Truth) -> None:
+    """The profiled request waits, suspended."""
+    began = time.perf_counter()
+    await asyncio.sleep(seconds)
+    truth.wait += time.perf_counter() - began
+
+
+def own_work(asked: Order) -> dict[str, float]:
+    """The profiled endpoint, on a thread."""
+    truth = Truth()
+    end = time.perf_counter() + asked.total
+    while time.perf_counter() < end:
+        own_compute(asked.burst, truth)
+        own_wait(asked.burst * (1 - COMPUTING) / COMPUTING, truth)
+    return truth.as_json()
+
+
+async def own_work_async(asked: Order) -> dict[str, float]:
+    """The profiled endpoint, in a task."""
+    truth = Truth()
+    end = time.perf_counter() + asked.total
+    while time.perf_counter() < end:
+        own_compute(asked.burst, truth)
+        await own_wait_async(asked.burst * (1 - COMPUTING) / COMPUTING, truth)
+    return truth.as_json()
+
+
+def other_compute(seconds: float) -> None:
+    """A burst of a request that is not profiled."""
+    spin(seconds)
+
+
+def other_work(asked: Order) -> dict[str, float]:
+    """The endpoint beside it, on a thread: it mostly waits."""
+    end = time.perf_counter() + asked.total
+    while time.perf_counter() < end:
+        other_compute(asked.burst)
+        time.sleep(asked.burst * 15)
+    return {}
+
+
+async def other_work_async(asked: Order) -> dict[str, float]:
+    """The endpoint beside it, in a task: it mostly waits."""
+    end = time.perf_counter() + asked.total
+    while time.perf_counter() < end:
+        other_compute(asked.burst)
+        await asyncio.sleep(asked.burst * 15)
+    return {}

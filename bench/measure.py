@@ -1,0 +1,190 @@
+"""One measurement of accuracy: a server, a profiled request with others beside it, and what the snapshots say."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.cases import Case
+from swprof_mw.cli.client import OapClient
+from swprof_mw.collector.analysis import Element, Stretch, Tree, analyze
+from swprof_mw.collector.records import Segment, Snapshot
+from swprof_mw.collector.server import Collector
+from tests import servers
+from tests.load import get
+from tests.waiting import eventually
+
+APPS = Path(__file__).resolve().parent / "apps"
+PERIOD = 10
+WAITING = ("[waiting]", "[queued]")
+
+
+@dataclass
+class Measured:
+    """What one profiled request's snapshots say, beside the truth. Shares are of the request's duration.
+
+    Attributes:
+        expected: ticks in the request's duration.
+        taken: ticks with a snapshot.
+        own: of those, with a function of the request itself.
+        foreign: with a function of another request.
+        outside: not between the request's start and end.
+        trees: in the analysis.
+        compute, wait: shares as a person reads them, own computing and waiting.
+        true_compute, true_wait: shares by the app's own clock.
+    """
+
+    expected: int = 0
+    taken: int = 0
+    own: int = 0
+    foreign: int = 0
+    outside: int = 0
+    trees: int = 0
+    compute: float = 0.0
+    wait: float = 0.0
+    true_compute: float = 0.0
+    true_wait: float = 0.0
+
+
+@contextlib.contextmanager
+def serving(case: Case, collector: Collector, python: str) -> Iterator[servers.Server]:
+    """The case's app under its server, known to the collector."""
+    environment = {
+        "SW_AGENT_COLLECTOR_BACKEND_SERVICES": collector.backend,
+        "SW_AGENT_COLLECTOR_GET_PROFILE_TASK_INTERVAL": "0.2",
+        "PYTHONPATH": str(APPS.parent.parent),
+    }
+    path = f"{case.own}?total=1"
+    with servers.start(case.server, case.target, environment, APPS, path=path, threads=8, python=python) as server:
+        yield server
+
+
+class Beside:
+    """Requests to the other endpoint, some at once, for as long as this is entered."""
+
+    def __init__(self, url: str, count: int) -> None:
+        self._url = url
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(count)]
+
+    def _ask(self) -> None:
+        while not self._stop.is_set():
+            with contextlib.suppress(OSError):
+                get(self._url)
+
+    def __enter__(self) -> Beside:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answered request of the profiled endpoint: when (ms since the epoch), and what it says of itself."""
+
+    sent: float
+    received: float
+    truth: dict[str, float]
+
+
+def measure(
+    case: Case, collector: Collector, server: servers.Server, bursts: Sequence[float], total: float, beside: int = 4
+) -> list[Measured]:
+    """Profile one request for each of ``bursts``, one after the other, with ``beside`` others at any time.
+
+    Args:
+        bursts: of computing, ms, at most 9 of them.
+        total: length of each request, ms.
+    """
+    client = OapClient(collector.url)
+    eventually(lambda: "bench" in client.services() and case.own in client.endpoints("bench"), "the app is listed")
+    task_id = client.create_task("bench", case.own, samples=len(bursts), period=PERIOD)
+    eventually(lambda: any(task.notified for task in client.tasks("bench") if task.id == task_id), "a task is fetched")
+    time.sleep(0.3)  # it is told to be fetched a moment before it is carried out
+    with Beside(f"{server.url}{case.other}?burst=1&total=200", beside):
+        answers = [ask(f"{server.url}{case.own}?burst={burst}&total={total}") for burst in bursts]
+    store = collector.store
+    eventually(lambda: len(store.profiled(task_id)) == len(bursts), "every request is profiled", timeout=10)
+    time.sleep(0.6)  # snapshots are sent right after the segments
+    segments = sorted(store.profiled(task_id), key=lambda segment: segment.start)
+    return [
+        evaluate(segment, store.snapshots(segment.segment_id), answer.truth)
+        for segment, answer in zip(segments, answers, strict=True)
+        if answer.sent - 5 <= segment.start <= answer.received
+    ]
+
+
+def ask(url: str) -> Answer:
+    """Request the profiled endpoint."""
+    sent = time.time() * 1000
+    status, _, body = get(url)
+    assert status == 200, body
+    return Answer(sent, time.time() * 1000, json.loads(body))
+
+
+def evaluate(segment: Segment, snapshots: Sequence[Snapshot], truth: dict[str, float]) -> Measured:
+    """Hold one request's snapshots against what is known of it."""
+    ordered = sorted(snapshots, key=lambda snapshot: snapshot.sequence)
+    start, end = segment.start, segment.start + segment.duration
+    ticks = sampled(ordered, end)
+    strangers = [one for one in ordered if any(".other_" in signature for signature in one.stack)]
+    trees = analyze([Stretch(ordered, start, end)]).trees
+    duration = max(segment.duration, 1)
+    waiting = sum(element.duration for tree in trees for element in tree.elements if element.code_signature in WAITING)
+    computing = own_time(trees, "own_compute")
+    return Measured(
+        expected=segment.duration // PERIOD,
+        taken=len(ticks),
+        own=sum(any(".own_" in signature for signature in one.stack) for one in ticks),
+        foreign=len(strangers),
+        outside=sum(not start <= one.time <= end for one in ordered),
+        trees=len(trees),
+        compute=computing / duration,
+        wait=waiting / duration,
+        true_compute=truth["compute"] / truth["total"],
+        true_wait=truth["wait"] / truth["total"],
+    )
+
+
+def sampled(ordered: Sequence[Snapshot], end: int) -> list[Snapshot]:
+    """The snapshots that are samples: not those that close a run with the time of the next one, or of the end."""
+    found = []
+    for one, following in itertools.zip_longest(ordered, ordered[1:]):
+        closes = following is not None and following.time == one.time and following.stack != one.stack
+        if not closes and not (following is None and one.time == end):
+            found.append(one)
+    return found
+
+
+def own_time(trees: Sequence[Tree], function: str) -> int:
+    """Milliseconds that a function worked: without what its waiting lines hold."""
+    total = 0
+    for tree in trees:
+        by_id = {element.id: element for element in tree.elements}
+        for element in tree.elements:
+            inside = f".{function}: " in element.code_signature
+            parent = by_id.get(element.parent_id)
+            if inside and not (parent and f".{function}: " in parent.code_signature):
+                total += element.duration - _waiting_below(element, tree)
+    return total
+
+
+def _waiting_below(top: Element, tree: Tree) -> int:
+    below = {top.id}
+    waiting = 0
+    for element in tree.elements:  # parents stand before their children
+        if element.parent_id in below:
+            below.add(element.id)
+            waiting += element.duration if element.code_signature in WAITING else 0
+    return waiting

@@ -1,0 +1,37 @@
+"""Profile the three example apps through the embedded collector, and print where their time goes: ``make demo``.
+
+For each app: start it under its server, visit its pages, and let ``python -m swprof_mw profile`` profile the slow one
+while somebody keeps ordering. Exit status 1 if one of them shows no tree.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from swprof_mw.cli.client import OapClient
+from swprof_mw.cli.main import main as command
+from swprof_mw.collector.server import Collector
+from tests.examples import EXAMPLES, Example, Orders, running, show_endpoints
+
+
+def profile(example: Example, collector: Collector) -> bool:
+    """Whether a request of the example's slow endpoint was profiled; its tree is printed."""
+    print(f"\n=== {example.target} under {example.server}: {example.endpoint}\n", flush=True)
+    with running(example, collector.backend) as server:
+        show_endpoints(example, server, OapClient(collector.url))
+        with Orders(server):
+            arguments = ["--service", example.service, "--endpoint", example.endpoint, "--oap", collector.url]
+            return command(["profile", *arguments, "--samples", "1", "--settle", "1"]) == 0
+
+
+def main() -> int:
+    """0 if each example was profiled, else 1."""
+    with Collector(grpc_port=0, http_port=0) as collector:
+        print(f"collector: agents report to {collector.backend}, GraphQL is at {collector.url}/graphql")
+        shown = [profile(example, collector) for example in EXAMPLES]
+    print(f"\n{sum(shown)} of {len(shown)} example apps profiled")
+    return 0 if all(shown) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

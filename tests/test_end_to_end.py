@@ -1,0 +1,102 @@
+"""The main job: an example app, a task created by GraphQL, and a profile that tells the truth. For both engines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pytest
+
+from swprof_mw.cli.client import OapClient, Request
+from swprof_mw.cli.tree import Element
+from swprof_mw.collector.server import Collector
+from tests.examples import EXAMPLES, PARTS, Example, Orders, running, show_endpoints
+from tests.oap.server import OapServer
+from tests.waiting import eventually
+
+SAMPLES = 3
+#: A function's share of its request may differ from its true one by so much.
+TOLERANCE = 0.10
+COVERED = 0.95
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where agents report to, and where people ask."""
+
+    backend: str
+    url: str
+
+
+@pytest.fixture(scope="module")
+def oap() -> Iterator[Engine]:
+    """A real OAP."""
+    with OapServer() as server:
+        yield Engine(server.grpc_address, server.url)
+
+
+@pytest.fixture
+def collector() -> Iterator[Engine]:
+    """The embedded collector."""
+    with Collector(grpc_port=0, http_port=0) as running_collector:
+        yield Engine(running_collector.backend, running_collector.url)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.service)
+def test_collector_shows_where_the_time_goes(example: Example, collector: Engine) -> None:
+    check(example, collector)
+
+
+@pytest.mark.oap
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.service)
+def test_real_oap_shows_where_the_time_goes(example: Example, oap: Engine) -> None:
+    check(example, oap)
+
+
+def check(example: Example, engine: Engine) -> None:
+    """From the first visit to the tree, as a person would go."""
+    client = OapClient(engine.url)
+    with running(example, engine.backend) as server:
+        show_endpoints(example, server, client)
+        task_id = client.create_task(example.service, example.endpoint, samples=SAMPLES, period=10)
+        with Orders(server) as orders:
+            eventually(lambda: len(client.segments(task_id)) >= SAMPLES, "requests are profiled")
+        finished = eventually(lambda: _finished(client, example, task_id), "the task has ended", timeout=20)
+    requests = client.segments(task_id)
+    assert len(requests) == SAMPLES, "exactly as many as the task asked for"
+    assert finished == {request.instance for request in requests}
+    for request in requests:
+        check_request(client, example, request, orders)
+
+
+def _finished(client: OapClient, example: Example, task_id: str) -> frozenset[str]:
+    task = next(task for task in client.tasks(example.service) if task.id == task_id)
+    assert task.notified >= task.finished
+    return task.finished
+
+
+def check_request(client: OapClient, example: Example, request: Request, orders: Orders) -> None:
+    """One tree, that covers the request, with each part as long as the app itself says it was."""
+    span = request.entry
+    assert span is not None
+    assert span.endpoint == example.endpoint
+    truth = orders.answers[span.tags["http.url"]]
+    duration = span.end - span.start
+    _, trees = client.analyze(span.segment_id, span.start, span.end)
+    assert len(trees) == 1, "one tree a request"
+    [root] = [element for element in trees[0] if element.parent_id == 0]
+    assert root.code_signature == example.endpoint
+    assert root.duration >= COVERED * duration
+    for part in PARTS:
+        share, true_share = milliseconds(trees[0], part) / duration, truth[part] / truth["total"]
+        assert abs(share - true_share) <= TOLERANCE, f"{part}: {share:.1%} shown, {true_share:.1%} true"
+
+
+def milliseconds(elements: Sequence[Element], function: str) -> int:
+    """All of a function's time in a tree: its lines are nodes beside each other."""
+    by_id = {element.id: element for element in elements}
+
+    def named(element: Element | None) -> bool:
+        return element is not None and f".{function}: " in element.code_signature
+
+    return sum(element.duration for element in elements if named(element) and not named(by_id.get(element.parent_id)))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from contextvars import Token
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from swprof_mw.clock import monotonic_ns
 from swprof_mw.exception_log import exception_log
 from swprof_mw.failures import guarded
+from swprof_mw.profiling.locate.place import Place, current_request
 from swprof_mw.profiling.profiler import ProfiledSpan
 from swprof_mw.propagation import parse
 from swprof_mw.reporter.records import Segment
@@ -67,6 +70,16 @@ class EntrySpan(ProfiledSpan):
     def wants_route(self) -> bool:
         """Whether a task is running that the route, known before the view runs, could match."""
         return self._service.tasks.current is not None
+
+    def activate(self) -> Token[Place | None]:
+        """The code that runs from now on in this Context is the request's; pass the result to ``deactivate``."""
+        return current_request.set(self)
+
+    def deactivate(self, token: Token[Place | None]) -> None:
+        """What was the current request before ``activate`` is it again."""
+        # Raised where a coroutine is finalized, in another Context than its own: that one has nothing to put back.
+        with suppress(ValueError):
+            current_request.reset(token)
 
     def covers(self, method: str, path: str) -> bool:
         """Whether an inner adapter that sees this method and full path sees the same request."""
@@ -193,6 +206,12 @@ class NestedSpan:
 
     def set_component(self, component: int) -> None:
         """The outer span's to say."""
+
+    def activate(self) -> None:
+        """The outer span is the current request, and stays it."""
+
+    def deactivate(self, token: object) -> None:
+        """The outer span is the current request, and stays it."""
 
     def enter(self, frame: FrameType) -> None:
         """The outer frame stays the request's entry."""

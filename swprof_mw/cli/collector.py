@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from swprof_mw.cli.error import CommandError
@@ -28,16 +30,28 @@ def add(commands: Any) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     """Serve until SIGINT or SIGTERM. Raises ``CommandError`` if a port is taken or the extra is not installed."""
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda _number, _frame: stopped.set())
-    collector = _start(chosen)
-    print(f"agents   {collector.backend}\nGraphQL  {collector.url}/graphql", flush=True)
-    if chosen.host not in LOOPBACK:
-        print(f"{chosen.host} is not loopback: whoever reaches it can read and start profiles", file=sys.stderr)
-    stopped.wait()
-    collector.stop()
+    with _told_to_stop() as stopped:
+        collector = _start(chosen)
+        print(f"agents   {collector.backend}\nGraphQL  {collector.url}/graphql", flush=True)
+        if chosen.host not in LOOPBACK:
+            print(f"{chosen.host} is not loopback: whoever reaches it can read and start profiles", file=sys.stderr)
+        stopped.wait()
+        collector.stop()
     return 0
+
+
+@contextlib.contextmanager
+def _told_to_stop() -> Iterator[threading.Event]:
+    """Set by SIGINT and SIGTERM, while inside."""
+    stopped = threading.Event()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for number in before:
+            signal.signal(number, lambda _number, _frame: stopped.set())
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _start(chosen: argparse.Namespace) -> Collector:

@@ -71,13 +71,15 @@ def _client(url: str) -> OapClient:
 
 
 def _check(client: OapClient, chosen: argparse.Namespace) -> None:
-    services = client.services()
-    if chosen.service not in services:
-        raise CommandError(f"service {chosen.service!r} is not known; known: {_listed(services)}")
-    if chosen.unlisted or chosen.endpoint in client.endpoints(chosen.service, chosen.endpoint):
+    """Endpoints are asked for first: OAP lists a new service itself only a while later."""
+    if chosen.endpoint in client.endpoints(chosen.service, chosen.endpoint):
         return
-    listed = _listed(client.endpoints(chosen.service))
-    raise CommandError(f"endpoint {chosen.endpoint!r} of {chosen.service!r} is not listed; listed: {listed}")
+    endpoints = client.endpoints(chosen.service)
+    if not endpoints and chosen.service not in (services := client.services()):
+        raise CommandError(f"service {chosen.service!r} is not known; known: {_listed(services)}")
+    if not chosen.unlisted:
+        listed = _listed(endpoints)
+        raise CommandError(f"endpoint {chosen.endpoint!r} of {chosen.service!r} is not listed; listed: {listed}")
 
 
 def _listed(names: list[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from swprof_mw.clock import NS_PER_MS, monotonic_ns
-from swprof_mw.native import allocate_lock, get_ident
+from swprof_mw.native import allocate_lock
 from swprof_mw.profiling.profiler import ProfiledSpan, SegmentProfiler
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class ProfileTaskExecutionContext:
         if name != self.task.endpoint_name or self.stopped or not self.start <= now < self.end or self.exhausted:
             return
         span.profiler = profiler = SegmentProfiler(self, span)
-        self._sampler.note_thread(get_ident())
+        self._sampler.watch(span)
         due = span.clock.start + self.task.min_duration_threshold * NS_PER_MS
         if due <= now:
             self._sampler.take(profiler)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from swprof_mw.clock import monotonic_ns
 from swprof_mw.failures import guarded
-from swprof_mw.native import allocate_lock, start_new_thread
+from swprof_mw.native import allocate_lock, get_ident, start_new_thread
 from swprof_mw.profiling.activity import Activity
 from swprof_mw.profiling.budget import Budget
 from swprof_mw.profiling.grid import next_deadline
@@ -24,6 +24,7 @@ from swprof_mw.profiling.switch_interval import SwitchInterval
 
 if TYPE_CHECKING:
     from swprof_mw.profiling.execution import ProfileTaskExecutionContext
+    from swprof_mw.profiling.locate.place import Place
     from swprof_mw.profiling.profiler import SegmentProfiler
     from swprof_mw.reporter.records import Snapshot
 
@@ -101,9 +102,10 @@ class Sampler:
 
     # What a request's thread calls.
 
-    def note_thread(self, thread_id: int) -> None:
-        """A request that a task matched is on the calling thread, whose identifier this is: note its clock."""
-        self._activity.note(thread_id)
+    def watch(self, place: Place) -> None:
+        """A task matched a request, which is on the calling thread: note what only that thread can tell."""
+        self._activity.note(get_ident())
+        self._locator.watch(place)
 
     def take(self, profiler: SegmentProfiler) -> None:
         """Give the request a slot, if one is free and its task has not sampled enough requests already."""
@@ -135,6 +137,7 @@ class Sampler:
 
     def release(self, profiler: SegmentProfiler) -> None:
         """Give the slot back. Takes no lock: a finalizer may call it in the middle of anything."""
+        self._locator.unwatch(profiler.span)
         if profiler in self.taken:
             self.taken.discard(profiler)
             self.wake()

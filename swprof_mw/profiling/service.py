@@ -63,7 +63,7 @@ class ProfileTaskExecutionService:
             first_poll: whether no poll was answered before. Only then a task may be old, sent because it is recent.
         """
         for command in commands:
-            if command.name != COMMAND or command.arguments.get("SerialNumber") in self._known:
+            if command.name != COMMAND or self._is_known(command):
                 continue
             try:
                 task = parse(command)
@@ -71,7 +71,7 @@ class ProfileTaskExecutionService:
                 self.add_profile_task(task, fresh=not first_poll)
             except InvalidTask as refused:
                 # Remembered too, or each poll would log it again.
-                self._known.append(command.arguments.get("SerialNumber", ""))
+                self._known.extend(command.arguments.get(name, "") for name in ("SerialNumber", "TaskId"))
                 logger.warning("profile task %s is not run: %s", command.arguments.get("TaskId"), refused)
 
     def add_profile_task(self, task: ProfileTask, fresh: bool = True) -> None:
@@ -138,8 +138,13 @@ class ProfileTaskExecutionService:
             raise InvalidTask(f"its time was over {-end / 1000:.0f} s ago")
         return now + start * NS_PER_MS, now + end * NS_PER_MS
 
+    def _is_known(self, command: TaskCommand) -> bool:
+        """Carried out or refused before: by its serial number, or by its task, since OAP numbers each answer anew."""
+        names = (command.arguments.get("SerialNumber"), command.arguments.get("TaskId"))
+        return any(name in self._known for name in names if name)
+
     def _remember(self, task: ProfileTask) -> None:
-        self._known.append(task.serial_number)
+        self._known.extend((task.serial_number, task.task_id))
         self.last_command_time = max(self.last_command_time, task.create_time)
 
     @staticmethod

@@ -29,6 +29,17 @@ def inward(top: FrameType | None, end: FrameType) -> list[Position] | None:
     return None
 
 
+def positions_of(top: FrameType) -> list[Position]:
+    """The positions of a whole stack whose innermost frame is ``top``, outermost first."""
+    found: list[Position] = []
+    frame: FrameType | None = top
+    while frame is not None:
+        found.append((frame.f_code, frame.f_lasti))
+        frame = frame.f_back
+    found.reverse()
+    return found
+
+
 def awaiting(coroutine: Any, after: FrameType | None = None) -> list[Position] | None:
     """The positions of a suspended coroutine and of what it awaits in turn, outermost first.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import NamedTuple
 
-from swprof_mw.profiling.locate import links, tasks
+from swprof_mw.profiling.locate import greenlets, links, tasks
 from swprof_mw.profiling.locate.frames import Position, inward
 from swprof_mw.profiling.locate.place import Place
 from swprof_mw.profiling.locate.strand import State, Strand
@@ -30,27 +30,41 @@ class Sample(NamedTuple):
 
 
 class Locator:
-    """Finds requests on threads, in tasks and on workers. Used by one thread; it keeps no frame between two ticks."""
+    """Finds requests on threads, in tasks, on workers and greenlets. It keeps no frame between two ticks.
+
+    Used by one thread, apart from ``watch`` and ``unwatch``.
+    """
 
     def __init__(self) -> None:
         self._tasks = tasks.Tasks()
         self._workers = Workers()
+        self._spawned = greenlets.Spawned()
+
+    def watch(self, place: Place) -> None:
+        """The request is to be located from now on. Called on its own thread."""
+        self._spawned.watch(place)
+
+    def unwatch(self, place: Place) -> None:
+        """The request has ended."""
+        self._spawned.unwatch(place)
 
     def look(self) -> Look:
         """The process at this moment, for all requests that are to be located in it."""
         self._workers.refresh()
-        return Look(self._tasks, self._workers)
+        return Look(self._tasks, self._workers, self._spawned)
 
     def forget_ended(self) -> None:
         """Drop what was remembered of requests that have ended. Called while nothing is sampled."""
         self._tasks.forget_ended()
+        self._spawned.forget()
 
 
 class Look:
     """One look at all threads of the process."""
 
-    def __init__(self, tasks_: tasks.Tasks, workers: Workers) -> None:
+    def __init__(self, tasks_: tasks.Tasks, workers: Workers, spawned: greenlets.Spawned) -> None:
         self._tasks = tasks_
+        self._spawned = spawned
         self._workers = workers
         self._threads = sys._current_frames()
         self._work: list[Work] | None = None
@@ -60,7 +74,7 @@ class Look:
         own = self._own(place)
         if own is None:
             return None
-        if own.state is State.ON_THREAD and own.waits_on is None:
+        if own.works:
             return Sample(own.positions, own.state, own.thread_id)
         return _compose(self._path(place, own))
 
@@ -72,19 +86,24 @@ class Look:
         top = self._threads.get(place.thread_id)
         positions = inward(top, entry)
         if positions is None:
-            return tasks.suspended(task, after=entry) if task is not None else None
+            if task is not None:
+                return tasks.suspended(task, after=entry)
+            return greenlets.suspended(place.greenlet, after=entry)
         if task is not None:
             return Strand(positions, State.ON_THREAD, place.thread_id, sets=task)
         waits_on = self._workers.blocked_on(top) if top is not None else None
-        return Strand(positions, State.ON_THREAD, place.thread_id, waits_on)
+        return Strand(positions, State.ON_THREAD, place.thread_id, waits_on, place.greenlet)
 
     def _path(self, place: Place, own: Strand) -> list[Strand]:
         """The strands from the request's own to the one that works for it now; if none does, to what it waits for."""
-        mine = self._tasks.of(place)
-        suspended = [strand for task in mine if (strand := tasks.suspended(task)) is not None]
+        mine, spawned = self._tasks.of(place), self._spawned.of(place)
+        found = [*map(tasks.suspended, mine), *map(greenlets.suspended, spawned)]
+        suspended = [strand for strand in found if strand is not None]
         strands = [own, *suspended, *self._working_for(place, [own, *suspended])]
-        active = tasks.running(mine, place, self._threads) or next(
-            (strand for strand in strands[1:] if strand.state is State.ON_THREAD and strand.waits_on is None), None
+        active = (
+            tasks.running(mine, place, self._threads)
+            or greenlets.running(spawned, place, self._threads)
+            or next((strand for strand in strands[1:] if strand.works), None)
         )
         return _outward(active, own, strands) if active is not None else _inward(own, strands)
 
@@ -122,10 +141,12 @@ def _inward(own: Strand, strands: list[Strand]) -> list[Strand]:
 
 
 def _waits(strand: Strand, other: Strand) -> bool:
-    """Whether ``strand`` is held up by ``other``: by a future, or since it hosts the other's task group."""
-    return links.leads_to(strand.waits_on, other.sets) or (
-        strand.sets is not None and links.hosted_by(other.sets, strand.sets)
-    )
+    """Whether ``strand`` is held up by ``other``: by a future, by its task group, or by a greenlet that it joins."""
+    if links.leads_to(strand.waits_on, other.sets):
+        return True
+    if strand.sets is None or other.sets is None:
+        return False
+    return links.hosted_by(other.sets, strand.sets) or greenlets.waits(strand.sets, other.sets)
 
 
 def _compose(path: list[Strand]) -> Sample:

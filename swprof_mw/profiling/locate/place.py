@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextvars import ContextVar
 from types import FrameType
 from typing import Any
@@ -20,21 +21,24 @@ class Place:
         frame: the frame of our own entry, outside all of the app's; None while no code of the request can run there.
         task: the asyncio task that it began in; None for a request on its own thread.
         loop: the event loop of ``task``.
+        greenlet: the greenlet that it runs on, if the app uses greenlets.
         ended: whether the request is over.
     """
 
-    __slots__ = ("ended", "frame", "loop", "task", "thread_id")
+    __slots__ = ("ended", "frame", "greenlet", "loop", "task", "thread_id")
 
     def __init__(self) -> None:
         self.thread_id = 0
         self.frame: FrameType | None = None
         self.task: Any = None
         self.loop: Any = None
+        self.greenlet: Any = None
         self.ended = False
 
     def enter(self, frame: FrameType) -> None:
         """The request's code runs on this thread now, inside of ``frame``."""
         self.thread_id = get_ident()
+        self.greenlet = _current_greenlet()
         self.frame = frame
 
     def enter_task(self, frame: FrameType, task: Any, loop: Any) -> None:
@@ -48,3 +52,10 @@ class Place:
         """No code of the request runs inside of the noted frame any more."""
         self.frame = None
         self.task = None
+        self.greenlet = None
+
+
+def _current_greenlet() -> Any:
+    """The greenlet that calls, if the app uses greenlets; else None."""
+    module = sys.modules.get("greenlet")
+    return module.getcurrent() if module is not None else None

@@ -27,7 +27,7 @@ class Strand(NamedTuple):
         state: what it does.
         thread_id: the native thread it is on; 0 for a suspended one.
         waits_on: the future it is held up by, if that is known.
-        sets: what is done once this strand is: its asyncio task, a worker's future, a thread that others join.
+        sets: what is done once this strand is: its asyncio task, its greenlet, a worker's future, a thread.
     """
 
     positions: list[Position]
@@ -35,3 +35,8 @@ class Strand(NamedTuple):
     thread_id: int = 0
     waits_on: Any = None
     sets: Any = None
+
+    @property
+    def works(self) -> bool:
+        """Whether it is on a thread and held up by no other strand: it is what the request does now."""
+        return self.state is State.ON_THREAD and self.waits_on is None

@@ -1,0 +1,62 @@
+"""What a scope says of a request before the app has touched it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from swprof_mw.asgi.types import Scope
+
+
+class Head:
+    """The beginning of a request, kept because routers change the scope in place.
+
+    Args:
+        scope: of an ``http`` or ``websocket`` connection.
+
+    Attributes:
+        method: HTTP method, upper case; ``GET`` for a WebSocket, which begins as one.
+        path: as the scope has it, decoded and without query.
+        root_path: the prefix that this app is served at, by the server or by a mount; mostly empty.
+        routed: whether a Starlette router has been passed already, further out.
+        guess: the name that was given by the path alone, before the app ran; empty if none was.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError: the scope is not as ASGI has it.
+    """
+
+    __slots__ = ("guess", "method", "path", "root_path", "routed")
+
+    def __init__(self, scope: Scope) -> None:
+        self.method: str = "GET" if scope["type"] == "websocket" else scope["method"].upper()
+        self.path: str = scope["path"]
+        self.root_path: str = scope.get("root_path") or ""
+        self.routed: bool = "router" in scope
+        self.guess = ""
+        if not (isinstance(self.path, str) and isinstance(self.root_path, str)):
+            raise TypeError("path and root_path are to be str")
+
+    @property
+    def full_path(self) -> str:
+        """The path with the prefix in front; newer servers and routers have it in there already."""
+        root, path = self.root_path, self.path
+        if not root or path == root or path.startswith(f"{root}/"):
+            return path
+        return root + path
+
+
+def peer(scope: Scope) -> str:
+    """``HOST:PORT`` of the client; the host alone if there is no port, empty if the server does not say."""
+    client: Any = scope.get("client")
+    if not client:
+        return ""
+    host, port = client
+    return f"{host}:{port}" if port else str(host)
+
+
+def header(headers: Any, name: bytes) -> bytes:
+    """The first value of a header, its name in lower case; empty if there is none."""
+    value: bytes
+    for key, value in headers:
+        if key == name:
+            return value
+    return b""

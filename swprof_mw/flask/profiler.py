@@ -1,0 +1,71 @@
+"""The WSGI middleware of a Flask app."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from swprof_mw.application import Application
+from swprof_mw.config import Config
+from swprof_mw.flask.hooks import connect
+from swprof_mw.wsgi import WSGIEntry
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse
+    from flask import Flask
+    from typing_extensions import Unpack
+
+    from swprof_mw.settings import Settings
+
+#: SkyWalking's id of Flask.
+COMPONENT = 7001
+#: Where ``app.extensions`` has the middleware, and ``app.config``, in capitals, the settings.
+EXTENSION = "swprof"
+
+
+class SWProfiler(WSGIEntry):
+    """Traces the requests of a Flask app, and profiles the ones that a task asks for.
+
+    Either ``app.wsgi_app = SWProfiler(app, service_name="shop")`` or, for an app that is made later,
+    ``SWProfiler(service_name="shop").init_app(app)``. Settings may also be in ``app.config["SWPROF"]``, a dict that is
+    read at the first request. With ``enabled=False`` the first form gives the ``app.wsgi_app`` there was, and the
+    second one changes nothing.
+
+    Args:
+        app: the app; what its ``wsgi_app`` is now, is what this calls.
+        settings: as `swprof_mw.config` has them. ``service_name`` is by default the app's name.
+
+    Raises:
+        ConfigError: a keyword or an environment variable is not valid.
+    """
+
+    def __new__(cls, app: Flask | None = None, **settings: Unpack[Settings]) -> Any:
+        """The middleware; the app's own ``wsgi_app`` if it is not enabled."""
+        if app is not None and not Config.load(settings).enabled:
+            return app.wsgi_app
+        return super().__new__(cls)
+
+    def __init__(self, app: Flask | None = None, **settings: Unpack[Settings]) -> None:
+        self._settings = settings
+        if app is None:
+            # A bad setting is told where it was written.
+            super().__init__(Application(COMPONENT, settings), _no_app)
+            return
+        application = Application(COMPONENT, settings, lambda: _settings_of(app), lambda: app.name)
+        super().__init__(application, app.wsgi_app)
+        connect(app)
+        app.extensions[EXTENSION] = self
+
+    def init_app(self, app: Flask) -> None:
+        """Put a middleware with these settings into ``app``, around all that ``app.wsgi_app`` is now."""
+        if Config.load(self._settings).enabled:
+            app.wsgi_app = type(self)(app, **self._settings)  # type: ignore[method-assign]
+
+
+def _no_app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+    raise RuntimeError("SWProfiler was made without an app; init_app(app) puts it into one")
+
+
+def _settings_of(app: Flask) -> Mapping[str, object]:
+    found: Mapping[str, object] = app.config.get(EXTENSION.upper(), {})
+    return found

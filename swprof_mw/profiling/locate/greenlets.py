@@ -1,0 +1,121 @@
+"""Greenlets, as gevent runs requests on: several on one native thread, switched by hand."""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+from swprof_mw.native import get_ident
+from swprof_mw.profiling.locate.frames import Position, inward, positions_of
+from swprof_mw.profiling.locate.place import Place
+from swprof_mw.profiling.locate.strand import State, Strand
+
+Tracer = Callable[[str, Any], None]
+
+
+def suspended(greenlet: Any, after: FrameType | None = None) -> Strand | None:
+    """The strand of a greenlet that is switched out, inside of the frame ``after``; None if it has no such frame."""
+    top = getattr(greenlet, "gr_frame", None)
+    if top is None:
+        return None
+    positions = positions_of(top) if after is None else inward(top, after)
+    return Strand(positions, State.WAITING, sets=greenlet) if positions is not None else None
+
+
+def waits(strand: Any, other: Any) -> bool:
+    """Whether the greenlet ``strand`` spawned the greenlet ``other`` and somebody waits for that one's end."""
+    has_links = getattr(other, "has_links", None)
+    return has_links is not None and _spawner(other) is strand and bool(has_links())
+
+
+class Spawned:
+    """The greenlets that profiled requests spawn, seen by greenlet's tracer as they are switched to.
+
+    There is one tracer a native thread: ours passes each event on to the one it found, and is taken off, by the
+    thread itself, with the last profiled request on it.
+    """
+
+    def __init__(self) -> None:
+        self._requests: dict[int, set[Place]] = {}
+        self._before: dict[int, Tracer | None] = {}
+        self._seen: dict[int, weakref.ref[Any]] = {}
+
+    def watch(self, place: Place) -> None:
+        """A request on a greenlet is profiled from now on. Called on its own thread."""
+        if place.greenlet is None:
+            return
+        thread_id = get_ident()
+        self._requests.setdefault(thread_id, set()).add(place)
+        if thread_id not in self._before:
+            self._before[thread_id] = sys.modules["greenlet"].settrace(self._trace)
+
+    def unwatch(self, place: Place) -> None:
+        """The request has ended."""
+        for requests in tuple(self._requests.values()):
+            requests.discard(place)
+        thread_id = get_ident()
+        if thread_id in self._before and not self._requests.get(thread_id):
+            self._take_off(thread_id)
+
+    def of(self, place: Place) -> list[Any]:
+        """The live greenlets that the request's code spawned, those they spawned included."""
+        return [one for one in self._alive() if one is not place.greenlet and _descends(one, place.greenlet)]
+
+    def forget(self) -> None:
+        """Drop what was seen. Called while nothing is sampled."""
+        self._seen.clear()
+
+    def _alive(self) -> Iterator[Any]:
+        for key, reference in tuple(self._seen.items()):
+            greenlet = reference()
+            if greenlet is None or greenlet.dead:
+                self._seen.pop(key, None)
+            else:
+                yield greenlet
+
+    def _trace(self, event: str, arguments: Any) -> None:
+        """greenlet's own call, at every switch on the thread."""
+        thread_id = get_ident()
+        before = self._before.get(thread_id)
+        if self._requests.get(thread_id):
+            target = arguments[1]
+            known = self._seen.get(id(target))
+            if known is None or known() is not target:
+                self._seen[id(target)] = weakref.ref(target)
+        else:
+            # The last request ended elsewhere: only here may the tracer be taken off.
+            self._take_off(thread_id)
+        if before is not None:
+            before(event, arguments)
+
+    def _take_off(self, thread_id: int) -> None:
+        module = sys.modules["greenlet"]
+        # Another tracer that came after ours, and passes on to it, stays.
+        if module.gettrace() == self._trace:
+            module.settrace(self._before.pop(thread_id, None))
+
+
+def running(children: list[Any], place: Place, threads: dict[int, FrameType]) -> Strand | None:
+    """The strand of whichever of these greenlets runs right now; None if none does."""
+    for child in children:
+        if child.gr_frame is None and child:
+            top = threads.get(place.thread_id)
+            positions: list[Position] = positions_of(top) if top is not None else []
+            return Strand(positions, State.ON_THREAD, place.thread_id, sets=child)
+    return None
+
+
+def _spawner(greenlet: Any) -> Any:
+    reference = getattr(greenlet, "spawning_greenlet", None)
+    return reference() if reference is not None else None
+
+
+def _descends(greenlet: Any, ancestor: Any) -> bool:
+    for _ in range(16):
+        greenlet = _spawner(greenlet)
+        if greenlet is None or greenlet is ancestor:
+            return greenlet is not None
+    return False

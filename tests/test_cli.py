@@ -1,0 +1,444 @@
+"""The commands of ``python -m swprof_mw``, the client they use and the text they print."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import grpc
+import pytest
+
+from swprof_mw.cli import profile, report
+from swprof_mw.cli.client import OapClient, OapError, Request, Span, service_id
+from swprof_mw.cli.main import main
+from swprof_mw.cli.progress import Progress
+from swprof_mw.cli.tree import Element, is_framework, render
+from swprof_mw.collector.server import Collector
+from tests.test_collector import OAP_GRPC_PORT, OAP_HTTP_PORT, Agent
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    with Collector(0, 0) as started:
+        yield started
+
+
+@pytest.fixture
+def agent(collector: Collector) -> Iterator[Agent]:
+    with grpc.insecure_channel(collector.backend) as channel:
+        yield Agent(channel)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(profile, "POLL", 0.02)
+
+
+@contextlib.contextmanager
+def working(agent: Agent, requests: int, *, finish: bool = False) -> Iterator[None]:
+    """While inside, an agent that waits for a task and then profiles some requests of 100 ms."""
+    stopped = threading.Event()
+
+    def work() -> None:
+        while not (commands := agent.commands()):
+            if stopped.wait(0.05):
+                return
+        task = commands[0]["TaskId"]
+        for number in range(requests):
+            start = int(commands[0]["StartTime"]) + number * 200
+            segment = agent.request(start, start + 100, tags={"http.method": "GET", "http.status_code": "200"})
+            stacks = [["/e", "app.py.view: 1"]] * 3 + [["/e", "app.py.view: 1", "app.py.work: 9"]] * 8
+            agent.snapshots(task, segment, [(n, start + n * 10, stack) for n, stack in enumerate(stacks)])
+        if finish:
+            agent.finish(task)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def run_profile(url: str, *options: str, service: str = "shop") -> int:
+    """Profile the endpoint ``/e``."""
+    return main(["profile", "--service", service, "--endpoint", "/e", "--oap", url, "--settle", "0.1", *options])
+
+
+# profile
+
+
+def test_profile(collector: Collector, agent: Agent, capsys: pytest.CaptureFixture[str]) -> None:
+    agent.request(0, 1)
+    with working(agent, 2):
+        assert run_profile(collector.url, "--samples", "2") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 9
+    assert re.fullmatch(r"GET /e 200  100 ms  20\d\d-\d\d-\d\dT[\d:.]+\+00:00  one  trace [0-9a-f]{32}", lines[0])
+    assert lines[1:5] == [
+        "100.0 %    100 ms                          /e",
+        "100.0 %    100 ms  own  30.0 %     30 ms    app.py.view: 1",
+        " 70.0 %     70 ms  own  70.0 %     70 ms      app.py.work: 9",
+        "",
+    ]
+
+
+def test_profile_ends_when_all_have_finished(
+    collector: Collector, agent: Agent, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agent.request(0, 1)
+    with working(agent, 1, finish=True):
+        assert run_profile(collector.url) == 0
+    shown = capsys.readouterr()
+    assert shown.out.startswith("GET /e 200")
+    assert re.match(r"0 of 5 requests profiled; instances: 0 notified, 0 finished; 1\d\d s left\n", shown.err)
+
+
+def test_nothing_profiled(collector: Collector, agent: Agent, capsys: pytest.CaptureFixture[str]) -> None:
+    agent.request(0, 1)
+    assert run_profile(collector.url, "--timeout", "0.05") == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.endswith("no request of /e was profiled\n")
+
+
+def test_what_comes_late_is_waited_for(
+    collector: Collector, agent: Agent, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = iter([(1, 5), (1, 9), (1, 11)])
+    last = (1, 11)
+    monkeypatch.setattr(report, "size", lambda client, requests: next(sizes, last))
+    agent.request(0, 1)
+    with working(agent, 1):
+        assert run_profile(collector.url, "--samples", "1", "--full") == 0
+    assert next(sizes, None) is None
+    assert "app.py.work: 9" in capsys.readouterr().out
+
+
+def failure(capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line on stderr; nothing was printed."""
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("swprof_mw: ")
+    assert shown.err.count("\n") == 1
+    return shown.err.removeprefix("swprof_mw: ").rstrip()
+
+
+def test_a_service_that_is_not_known(collector: Collector, agent: Agent, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_profile(collector.url) == 2
+    assert failure(capsys) == "service 'shop' is not known; known: none yet"
+    agent.request(0, 1)
+    assert run_profile(collector.url, service="shpo") == 2
+    assert failure(capsys) == "service 'shpo' is not known; known: shop"
+
+
+def test_an_endpoint_that_is_not_listed(collector: Collector, agent: Agent, capsys: pytest.CaptureFixture[str]) -> None:
+    agent.request(0, 1, "/b")
+    agent.request(0, 1, "/a")
+    assert run_profile(collector.url) == 2
+    assert failure(capsys) == "endpoint '/e' of 'shop' is not listed; listed: /a, /b"
+    assert run_profile(collector.url, "--unlisted", "--timeout", "0") == 1
+
+
+def test_a_task_that_is_refused(collector: Collector, agent: Agent, capsys: pytest.CaptureFixture[str]) -> None:
+    agent.request(0, 1)
+    assert run_profile(collector.url, "--samples", "10") == 2
+    assert failure(capsys) == "the task was refused: max sampling count must less than 10"
+
+
+def test_addresses_that_do_not_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        url = f"http://127.0.0.1:{held.getsockname()[1]}"
+    assert run_profile(url) == 2
+    told = failure(capsys)
+    assert told.startswith(f"cannot reach {url}/graphql: ")
+    assert told.endswith("Connection refused")
+    assert run_profile("127.0.0.1:12800") == 2
+    assert failure(capsys) == "--oap: not an http address: '127.0.0.1:12800'"
+
+
+def test_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(profile, "_client", interrupted)
+    assert run_profile("http://127.0.0.1") == 130
+
+
+@pytest.mark.oap
+def test_profile_with_a_real_oap(capsys: pytest.CaptureFixture[str]) -> None:
+    url, service = f"http://127.0.0.1:{OAP_HTTP_PORT}", f"cli-{uuid.uuid4().hex[:8]}"
+    with grpc.insecure_channel(f"127.0.0.1:{OAP_GRPC_PORT}") as channel:
+        agent = Agent(channel, service)
+        now = time.time_ns() // 1_000_000
+        agent.request(now - 10, now)
+        latest = time.monotonic() + 30
+        while "/e" not in OapClient(url).endpoints(service):
+            assert time.monotonic() < latest, "the OAP does not list the endpoint"
+            time.sleep(0.1)
+        with working(agent, 2):
+            assert run_profile(url, "--samples", "2", "--settle", "3", service=service) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1:5] == [
+        "100.0 %    100 ms                          /e",
+        "100.0 %    100 ms  own  30.0 %     30 ms    app.py.view: 1",
+        " 70.0 %     70 ms  own  70.0 %     70 ms      app.py.work: 9",
+        "",
+    ]
+
+
+# collector
+
+
+def start_collector(*options: str) -> subprocess.Popen[str]:
+    """The command in a process of its own."""
+    command = [sys.executable, "-m", "swprof_mw", "collector", *options]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_collector(number: signal.Signals) -> None:
+    with start_collector("--grpc-port", "0", "--http-port", "0") as process:
+        assert process.stdout is not None
+        first, second = process.stdout.readline(), process.stdout.readline()
+        assert re.fullmatch(r"agents   127\.0\.0\.1:\d+\n", first)
+        assert OapClient(second.split()[1]).services() == []
+        process.send_signal(number)
+        rest, errors = process.communicate(timeout=10)
+    assert (process.returncode, rest, errors) == (0, "", "")
+
+
+def test_collector_on_a_port_that_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with start_collector("--grpc-port", "0", "--http-port", str(port)) as process:
+            printed, errors = process.communicate(timeout=20)
+    assert (process.returncode, printed) == (2, "")
+    assert errors == f"swprof_mw: cannot listen on 127.0.0.1:{port} for HTTP: Address already in use\n"
+
+
+def test_collector_beyond_loopback_says_so() -> None:
+    with start_collector("--host", "0.0.0.0", "--grpc-port", "0", "--http-port", "0") as process:
+        assert process.stderr is not None
+        warning = process.stderr.readline()
+        process.terminate()
+        process.communicate(timeout=10)
+    assert process.returncode == 0
+    assert warning == "0.0.0.0 is not loopback: whoever reaches it can read and start profiles\n"
+
+
+def test_collector_without_its_extra(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    monkeypatch.delitem(sys.modules, "swprof_mw.collector.server", raising=False)
+    assert main(["collector"]) == 2
+    assert failure(capsys) == "uvicorn is not installed; run: pip install 'swprof-mw[collector]'"
+    monkeypatch.setitem(sys.modules, "grpc", None)
+    with pytest.raises(ModuleNotFoundError, match="grpc"):
+        main(["collector"])
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
+
+
+def test_what_profile_imports() -> None:
+    """``profile`` runs where neither the extra nor a compiler for grpc is."""
+    code = "import sys, swprof_mw.cli.main; print([m for m in ('grpc', 'graphql', 'starlette') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    assert ended.value.code == 2
+    done = subprocess.run([sys.executable, "-m", "swprof_mw", "--version"], capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"\d+\.\d+\.\d+\S*\n", done.stdout)
+
+
+# The client
+
+
+class Answer(BaseHTTPRequestHandler):
+    """Answers every query with ``status`` and ``body``."""
+
+    status, body = 200, b""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(self.status)
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Nothing."""
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "message"),
+    [
+        (200, b"<html>", "does not answer as an OAP does: no JSON"),
+        (200, b"[]", "does not answer as an OAP does"),
+        (404, b"<html>", "answers 404 Not Found"),
+        (400, b'{"errors": [{"message": "no such field"}]}', "no such field"),
+    ],
+)
+def test_answers_that_are_none(status: int, body: bytes, message: str) -> None:
+    handler = type("Handler", (Answer,), {"status": status, "body": body})
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        with pytest.raises(OapError, match=message):
+            OapClient(f"http://127.0.0.1:{server.server_port}/graphql/").services()
+        thread.join()
+
+
+def test_a_task_refused_without_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = OapClient("https://oap.example")
+    assert client.url == "https://oap.example/graphql"
+    monkeypatch.setattr(OapClient, "query", lambda *_, **__: {"createProfileTask": {"id": None, "errorReason": None}})
+    with pytest.raises(OapError, match="no reason was given"):
+        client.create_task("shop", "/e")
+
+
+def test_service_ids() -> None:
+    assert service_id("shop") == "c2hvcA==.1"
+
+
+def span(number: int, kind: str, *, profiled: bool = True) -> Span:
+    """A span of 10 ms."""
+    return Span(number, -1, "segment", 0, 10, "/e", kind, True, profiled, {})
+
+
+def test_the_span_that_is_shown() -> None:
+    local, entry, other = span(0, "Local"), span(1, "Entry"), span(0, "Entry", profiled=False)
+    assert Request("t", "i", (other, local, entry)).entry == entry
+    assert Request("t", "i", (other, local)).entry == local
+    assert Request("t", "i", (other,)).entry is None
+
+
+class Nothing(OapClient):
+    """Has no snapshots, but a tip."""
+
+    def analyze(self, segment: str, start: int, end: int) -> tuple[str | None, list[list[Element]]]:
+        return "a tip", []
+
+
+def test_a_request_without_snapshots() -> None:
+    requests = [Request("t", "i", (span(0, "Entry"),)), Request("t", "i", ())]
+    client = Nothing("http://127.0.0.1")
+    assert list(report.lines(client, requests)) == [
+        "/e  10 ms, error  1970-01-01T00:00:00.000+00:00  i  trace t",
+        "a tip",
+        "no snapshot of this request was taken",
+        "",
+    ]
+    assert report.size(client, requests) == (2, 0)
+
+
+# The tree
+
+
+def elements(*rows: tuple[int, str, int]) -> list[Element]:
+    """Elements from their depth, frame and duration, in the order of a walk through the tree."""
+    path: list[int] = []
+    made: list[tuple[int, int, str, int]] = []
+    for number, (depth, signature, duration) in enumerate(rows, start=1):
+        del path[depth:]
+        made.append((number, path[-1] if path else 0, signature, duration))
+        path.append(number)
+    own = {number: duration - sum(d for _, above, _, d in made if above == number) for number, _, _, duration in made}
+    return [Element(number, above, text, duration, own[number], 1) for number, above, text, duration in made]
+
+
+SITE = "/usr/lib/python3/site-packages/"
+CHAIN = [
+    (0, "/e", 100),
+    (1, SITE + "flask/app.py.wsgi_app: 1", 100),
+    (2, "flask/app.py.full_dispatch_request: 2", 100),
+    (3, "threading.py.run: 3", 100),
+    (4, "app.py.view: 4", 100),
+    (5, "flask/json.py.dumps: 5", 20),
+    (5, "app.py.work: 6", 70),
+    (5, "app.py.noise: 7", 0),
+]
+
+
+def test_framework_frames_are_folded() -> None:
+    assert render(elements(*CHAIN), 100) == [
+        "100.0 %    100 ms                          /e",
+        "100.0 %    100 ms                            … 3 framework frames",
+        "100.0 %    100 ms  own  10.0 %     10 ms      app.py.view: 4",
+        " 70.0 %     70 ms  own  70.0 %     70 ms        app.py.work: 6",
+        " 20.0 %     20 ms  own  20.0 %     20 ms        flask/json.py.dumps: 5",
+    ]
+
+
+def test_every_frame_on_demand() -> None:
+    lines = render(elements(*CHAIN), 100, full=True)
+    assert len(lines) == len(CHAIN)
+    assert lines[2] == "100.0 %    100 ms                              flask/app.py.full_dispatch_request: 2"
+
+
+def test_a_single_framework_frame_and_one_with_own_time_stay() -> None:
+    rows = [(0, "/e", 100), (1, "flask/a.py.f: 1", 100), (2, "app.py.f: 1", 100), (3, "flask/a.py.g: 1", 90)]
+    assert [line.split("  ")[-1].strip() for line in render(elements(*rows), 100)] == [text for _, text, _ in rows]
+
+
+def test_deep_and_timeless_trees() -> None:
+    deep = [(depth, f"app.py.f: {depth}", 10) for depth in range(3000)]
+    assert len(render(elements(*deep), 10)) == 3000
+    assert render(elements((0, "/e", 0)), 0) == ["  0.0 %      0 ms                          /e"]
+    assert render([], 100) == []
+
+
+@pytest.mark.parametrize(
+    ("signature", "expected"),
+    [
+        (SITE + "shop/x.py.f: 1", True),
+        ("/venv/lib/python3.11/asyncio/runners.py.run: 1", True),
+        ("<frozen runpy>._run_code: 88", True),
+        ("asyncio/runners.py.run: 1", True),
+        ("django/core/handlers/base.py.get_response: 1", True),
+        ("shop/views.py.view: 1", False),
+        ("/srv/shop/django_shop/views.py.view: 1", False),
+        ("/articles/<year>/", False),
+        ("[3 frames left out]", False),
+    ],
+)
+def test_framework_frames(signature: str, expected: bool) -> None:
+    assert is_framework(signature) is expected
+
+
+# Progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_on_a_terminal() -> None:
+    stream = Terminal()
+    with Progress(stream) as shown:
+        shown.show("long text")
+        shown.show("short")
+    assert stream.getvalue() == "\rlong text\rshort    \r     \r"
+
+
+def test_progress_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([0.0, 0.0, 1.0, 6.0, 6.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(times))
+    stream = io.StringIO()
+    with Progress(stream) as shown:
+        for text in "abc":
+            shown.show(text)
+    assert stream.getvalue() == "a\nc\n"

@@ -25,6 +25,8 @@ logger = logging.getLogger("swprof_mw")
 
 #: What is queued at exit is sent within so many seconds, then dropped.
 FLUSH_TIMEOUT = 2.0
+#: A fork waits so many seconds for a call that is in flight: a child that inherits one may hang.
+FORK_WAIT = 0.1
 _NS_PER_MINUTE = 60_000_000_000
 
 
@@ -87,7 +89,7 @@ class Agent:
         self.instance = instance_name(
             config.instance_name, socket.gethostname(), self.process_id, partial(_short, prefix)
         )
-        self.reporter = Reporter(config)
+        self.reporter = Reporter(config, on_grpc=_hook_forks)
         self.sampler = Sampler(_sampler_settings(config), self.reporter.report_snapshot)
         self.services: dict[str, Service] = {}
         numbers = itertools.count()
@@ -121,6 +123,11 @@ class Agent:
 _lock = allocate_lock()
 _agent: Agent | None = None
 _hooked = False
+_forks_hooked = False
+#: The reporter whose calls are held while this process forks.
+_held: Reporter | None = None
+#: Agents of the parents of this process, kept for ever: to end one is to touch grpc objects that do not work here.
+_inherited: list[Agent] = []
 
 
 def attach(config: Config, default_name: str) -> Service:
@@ -136,6 +143,7 @@ def attach(config: Config, default_name: str) -> Service:
     with _lock:
         if _agent is None or _agent.process_id != os.getpid():
             _hook()
+            _leave_behind()
             _agent = Agent(config)
         return _agent.service(config, name)
 
@@ -146,11 +154,15 @@ def current() -> Agent | None:
 
 
 def shut_down(timeout: float = FLUSH_TIMEOUT) -> None:
-    """End this process's agent, sending what is queued within ``timeout`` seconds. A later request starts a new one."""
+    """End this process's agent, sending what is queued within ``timeout`` seconds.
+
+    Apps that reported through it do so no more; one that is attached later starts a new agent.
+    """
     global _agent
-    with _lock:
-        agent, _agent = current(), None
+    agent = current()
     if agent is not None:
+        with _lock:
+            _agent = None
         agent.stop(timeout)
 
 
@@ -160,16 +172,48 @@ def _hook() -> None:
     if _hooked:
         return
     _hooked = True
-    # Earlier than atexit, where the interpreter starts no thread any more and grpc needs one for a stream.
+    # Before the interpreter waits for the app's threads, and where multiprocessing's children pass by as well.
     getattr(threading, "_register_atexit", atexit.register)(shut_down)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_forget)
 
 
+def _hook_forks() -> None:
+    """Let no call be in flight at a fork. Hooked once grpc has hooked its own: the last one hooked is the first run."""
+    global _forks_hooked
+    if not _forks_hooked and hasattr(os, "register_at_fork"):
+        _forks_hooked = True
+        os.register_at_fork(before=_before_fork, after_in_parent=_after_fork)
+
+
+def _before_fork() -> None:
+    global _held
+    agent = current()
+    if agent is not None and agent.reporter.hold(FORK_WAIT):
+        _held = agent.reporter
+
+
+def _after_fork() -> None:
+    global _held
+    held, _held = _held, None
+    if held is not None:
+        held.resume()
+
+
 def _forget() -> None:
-    """In a child: the agent's threads stayed in the parent, and its lock may be held for ever."""
-    global _agent, _lock
-    _agent, _lock = None, allocate_lock()
+    """In a child: the agent's threads stayed in the parent, and its locks may be held for ever."""
+    global _lock, _held
+    _lock, _held = allocate_lock(), None
+    _leave_behind()
+
+
+def _leave_behind() -> None:
+    """The agent of a parent, if there is one, is ours no more."""
+    global _agent
+    agent, _agent = _agent, None
+    if agent is not None:
+        _inherited.append(agent)
+        agent.sampler.leave_behind()
 
 
 def _sampler_settings(config: Config) -> SamplerSettings:

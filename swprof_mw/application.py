@@ -95,12 +95,14 @@ class Application:
         """Connect to this process's agent, started now if it is the first; None if we are off or not configured."""
         from swprof_mw import agent
 
-        self._process = os.getpid()
-        self._service = None
+        service = None
         try:
             self._configure(Config.load(self._keywords, self._framework_settings()))
             if self.config.enabled:
-                self._service = agent.attach(self.config, self._default_name())
+                service = agent.attach(self.config, self._default_name())
         except ValueError as error:
             logger.error("swprof_mw is off: %s", error)
-        return self._service
+        finally:
+            # The process last: until then, requests that come meanwhile connect by themselves.
+            self._service, self._process = service, os.getpid()
+        return service

@@ -53,7 +53,7 @@ class EndpointNames:
         key = ("", template) if self._plain else (method, template)
         name = self._memo.get(key)
         if name is None:
-            name = self._format(method, template if template.startswith("/") else f"/{template}")
+            name = self._resolved(method, template)
             self._remember(key, name)
         return name
 
@@ -68,12 +68,16 @@ class EndpointNames:
     def guess(self, method: str, path: str) -> str:
         """A name out of a path, for an app whose router we do not know: numbers, UUIDs and hex become ``{id}``."""
         parts = ("{id}" if _IDENTIFIER.fullmatch(part) else part for part in path.split("/"))
-        name = self.route(method, "/".join(parts))
+        # Not by way of the memo: it would fill up with paths that strangers think up.
+        name = self._resolved(method, "/".join(parts))
         if name not in self._guessed:
             if len(self._guessed) >= GUESSED_NAMES:
                 return self._format(method, OTHER)
             self._guessed.add(name)
         return name
+
+    def _resolved(self, method: str, template: str) -> str:
+        return self._format(method, template if template.startswith("/") else f"/{template}")
 
     def _format(self, method: str, route: str) -> str:
         name = route if self._plain else self._form.replace("{method}", method).replace("{route}", route)

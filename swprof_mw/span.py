@@ -37,6 +37,7 @@ class EntrySpan(ProfiledSpan):
     __slots__ = (
         "_application",
         "_component",
+        "_fixed",
         "_is_error",
         "_log",
         "_long_lived",
@@ -61,6 +62,7 @@ class EntrySpan(ProfiledSpan):
         self._log: tuple[tuple[str, str], ...] = ()
         self._is_error = False
         self._long_lived = False
+        self._fixed = False
         self.method = method
         self.path = path
         self.endpoint = ""
@@ -97,6 +99,13 @@ class EntrySpan(ProfiledSpan):
     def route_by_path(self) -> None:
         """The app's router is not known to us: name the request by its path."""
         self._name(self._application.names.guess(self.method, self.path))
+
+    @guarded("naming an endpoint")
+    def set_endpoint(self, name: str) -> None:
+        """The app itself names the request: no route takes that name away any more."""
+        self._fixed = False
+        self._name(self._application.names.route(self.method, name))
+        self._fixed = True
 
     @guarded("logging an exception")
     def error(self, exception: BaseException) -> None:
@@ -151,10 +160,8 @@ class EntrySpan(ProfiledSpan):
 
     def _tags(self, status: int) -> tuple[tuple[str, str], ...]:
         url_tag = self._application.config.url_tag
-        method, code = ("http.method", self.method), ("http.status_code", str(status))
-        if url_tag == "off":
-            return (method, code)
-        tags = (method, ("http.url", self.path if url_tag == "path" else self.endpoint), code)
+        url = () if url_tag == "off" else (("http.url", self.path if url_tag == "path" else self.endpoint),)
+        tags = (("http.method", self.method), *url, ("http.status_code", str(status)))
         stretched = self.profiler.stretched_period if self.profiler is not None else 0
         return (*tags, ("swprof.period_ms", str(stretched))) if stretched else tags
 
@@ -166,7 +173,7 @@ class EntrySpan(ProfiledSpan):
         return template
 
     def _name(self, name: str) -> None:
-        if self.ended or name == self.endpoint:
+        if self.ended or self._fixed or name == self.endpoint:
             return
         self.endpoint = name
         if self._service.tasks.current is not None:

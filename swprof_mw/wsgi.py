@@ -158,7 +158,7 @@ def _is_file(environ: Mapping[str, Any], body: object) -> bool:
     if wrapper is None or isinstance(wrapper, type):
         return wrapper is not None and isinstance(body, wrapper)
     # A function's result cannot be told by its type: uWSGI's is the file itself, mod_wsgi's is like PEP 3333's example.
-    return hasattr(type(body), "read") or hasattr(type(body), "filelike")
+    return hasattr(body, "read") or hasattr(body, "filelike")
 
 
 class Body:

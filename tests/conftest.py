@@ -9,7 +9,13 @@ import pytest
 
 from swprof_mw import agent
 from swprof_mw.reporter.reporter import Reporter
+from tests.environments import python_3_11
 from tests.recorded import Recorded
+
+
+def pytest_report_header() -> list[str]:
+    """Says what is not tested here, and why."""
+    return [] if python_3_11() else ["no python3.11 on the path: not tested beside the official agent, but in CI"]
 
 
 @pytest.fixture(autouse=True)

@@ -22,18 +22,22 @@ class Exchange:
 
     Attributes:
         status: the HTTP status that the app answered with, 0 before; for a WebSocket 101 once it is accepted.
-        streams_events: whether the answer is a ``text/event-stream``.
     """
 
-    __slots__ = ("_trailers", "status", "streams_events")
+    __slots__ = ("_events", "_trailers", "status")
 
     def __init__(self) -> None:
         self.status = 0
-        self.streams_events = False
+        self._events = False
         self._trailers = False
 
+    @property
+    def is_long_lived(self) -> bool:
+        """Whether the client decides how long it takes: an accepted WebSocket, a ``text/event-stream``."""
+        return self._events or self.status == _SWITCHED
+
     def note_sent(self, message: Message) -> bool:
-        """The server took ``message``; whether it was the last one of the request."""
+        """The app sends ``message``; whether it is the last one of the request."""
         kind = message["type"]
         if kind in _STARTS:
             self._start(message)
@@ -55,4 +59,4 @@ class Exchange:
     def _start(self, message: Message) -> None:
         self.status = int(message["status"])
         self._trailers = bool(message.get("trailers"))
-        self.streams_events = header(message.get("headers") or (), b"content-type").startswith(b"text/event-stream")
+        self._events = header(message.get("headers") or (), b"content-type").startswith(b"text/event-stream")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
-#: How long the cost is watched before the period changes, ns.
-_WINDOW = 500_000_000
+logger = logging.getLogger("swprof_mw")
+
+#: How long the cost is watched before it is judged, ns.
+WINDOW = 500_000_000
+#: Windows in a row that have to be too dear: a garbage collection of the whole process may hit our thread in one.
+PATIENCE = 2
 _LONGEST = 64
-#: Far below its budget, the period goes back: not at the half, where it would swing.
-_RELAXED = 0.25
+#: The period is halved again if that would leave some of the budget.
+_RELAXED = 0.8
 
 
 class Budget:
@@ -26,6 +31,7 @@ class Budget:
         self.stretch = 1
         self._since = 0
         self._used = 0
+        self._dear = 0
 
     def start(self, now: int) -> None:
         """A pause is over (monotonic ns): it does not count. Called on the sampler's thread."""
@@ -34,12 +40,23 @@ class Budget:
     def watch(self, now: int) -> None:
         """Look at the cost, from time to time. Called on the sampler's thread, after its samples."""
         elapsed = now - self._since
-        if elapsed < _WINDOW:
+        if elapsed < WINDOW:
             return
         used = time.thread_time_ns()
         share = (used - self._used) / elapsed
         self._since, self._used = now, used
-        if share > self._share:
-            self.stretch = min(self.stretch * 2, _LONGEST)
-        elif share < self._share * _RELAXED:
-            self.stretch = max(self.stretch // 2, 1)
+        self._judge(share)
+
+    def _judge(self, share: float) -> None:
+        self._dear = self._dear + 1 if share > self._share else 0
+        if self._dear >= PATIENCE and self.stretch < _LONGEST:
+            self._dear = 0
+            self.stretch *= 2
+            logger.warning(
+                "sampling takes %.1f %% of a core, more than %.1f %%: the period is %d times as long now",
+                share * 100,
+                self._share * 100,
+                self.stretch,
+            )
+        elif self.stretch > 1 and share * 2 < self._share * _RELAXED:
+            self.stretch //= 2

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from swprof_mw.profiling.execution import ProfileTaskExecutionContext
+    from swprof_mw.profiling.signature import CodeSignatures, Position
     from swprof_mw.reporter.records import Snapshot
 
 
@@ -46,10 +47,23 @@ class SegmentProfiler:
         due: when the next sample is due, monotonic ns.
         ended_at: monotonic ns of the request's end, 0 before.
         was_taken: whether it ever held a slot.
+        closed: whether it is sampled no more, or never will be.
         stretched_period: ms between samples where the sampler had to lengthen its period, else 0.
     """
 
-    __slots__ = ("_recorder", "context", "due", "ended_at", "span", "started_at", "stretched_period", "was_taken")
+    __slots__ = (
+        "_positions",
+        "_recorder",
+        "_texts",
+        "closed",
+        "context",
+        "due",
+        "ended_at",
+        "span",
+        "started_at",
+        "stretched_period",
+        "was_taken",
+    )
 
     def __init__(self, context: ProfileTaskExecutionContext, span: ProfiledSpan) -> None:
         self.context = context
@@ -58,8 +72,11 @@ class SegmentProfiler:
         self.started_at = 0
         self.ended_at = 0
         self.was_taken = False
+        self.closed = False
         self.stretched_period = 0
         self._recorder: SnapshotRecorder | None = None
+        self._positions: list[Position] = []
+        self._texts: list[str] = []
 
     @property
     def period(self) -> int:
@@ -69,7 +86,7 @@ class SegmentProfiler:
     @property
     def status(self) -> ProfileStatus:
         """How far the profiling of this request is."""
-        if self.ended_at or self.context.stopped:
+        if self.ended_at or self.closed or self.context.stopped:
             return ProfileStatus.STOPPED
         return ProfileStatus.PROFILING if self.started_at else ProfileStatus.PENDING
 
@@ -84,6 +101,18 @@ class SegmentProfiler:
         """Sampling begins (monotonic ns): the first sample is due at once."""
         self.started_at = now
         self._recorder = SnapshotRecorder(self.context.task.task_id, self.span.segment_id, self.span.clock, sink)
+
+    def texts(self, signatures: CodeSignatures, positions: list[Position]) -> list[str]:
+        """The texts of this request's stack, outermost first; the part that did not change is not looked up again."""
+        same = 0
+        for old, new in zip(self._positions, positions, strict=False):
+            # By identity: equal code objects may be of different files.
+            if old[0] is not new[0] or old[1] != new[1]:
+                break
+            same += 1
+        self._texts = [*self._texts[:same], *signatures.texts(positions[same:])]
+        self._positions = positions
+        return [text for text in self._texts if text]
 
     def keep(self, stack: tuple[str, ...], time: int, period: int) -> None:
         """A sample (monotonic ns), and the period (ns) until the next one; the first one kept counts for the task."""
@@ -102,8 +131,9 @@ class SegmentProfiler:
 
     def close(self, now: int) -> None:
         """Sampling is over: the last stack holds until the request's end, or until now if it goes on."""
+        self.closed = True
         recorder, self._recorder = self._recorder, None
         if recorder is not None:
-            recorder.close(self.ended_at or now, max(self.period, self.stretched_period * NS_PER_MS))
+            recorder.close(self.ended_at or now)
         if recorder is None or not recorder.started:
             self.context.give_back()

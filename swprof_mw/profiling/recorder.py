@@ -35,6 +35,7 @@ class SnapshotRecorder:
         self._sequence = 0
         self._stack: Stack | None = None
         self._time = 0
+        self._period = 0
 
     @property
     def started(self) -> bool:
@@ -47,23 +48,34 @@ class SnapshotRecorder:
         Args:
             stack: code signatures, outermost first.
             time: monotonic ns.
-            period: the time until the next sample was due, ns.
+            period: the time until the next sample is due, ns.
         """
         last = self._stack
         if last is not None:
-            if time - self._time > LOST_AFTER * period:
-                self._sequence += 1
-                self._stack = None
-            elif last != stack and self._keep(last, time):
-                self._time = time
+            if self._is_lost(time):
+                self._leave_one_out()
+            elif last != stack:
+                self._keep(last, time)
         if self._keep(stack, time):
-            self._stack, self._time = stack, time
+            self._stack, self._time, self._period = stack, time, period
+        elif self._stack != stack:
+            # The run that begins here has no snapshot of its own: its time is not the last one's.
+            self._leave_one_out()
 
-    def close(self, time: int, period: int) -> None:
+    def close(self, time: int) -> None:
         """The request ended (monotonic ns): its last stack held until then, unless that stretch was lost too."""
-        if self._stack is not None and self._time < time <= self._time + LOST_AFTER * period:
+        if self._stack is not None and self._time < time and not self._is_lost(time):
             self._keep(self._stack, time)
         self._stack = None
+
+    def _is_lost(self, time: int) -> bool:
+        return time - self._time > LOST_AFTER * self._period
+
+    def _leave_one_out(self) -> None:
+        """End the run at its last snapshot; the next one is not its neighbour."""
+        if self._stack is not None:
+            self._sequence += 1
+            self._stack = None
 
     def _keep(self, stack: Stack, time: int) -> bool:
         kept = self._sink(

@@ -32,7 +32,13 @@ logger = logging.getLogger("swprof_mw")
 
 #: Requests that wait for their minimum duration, at the most; further ones are not sampled.
 _WAITING = 10_000
+#: From so many on, those that have ended meanwhile are taken out.
+_CROWDED = 1_000
 _NS = 1_000_000_000
+#: The thread sleeps no longer than this, seconds: a task may ask for more than the system can wait.
+_LONGEST_SLEEP = 3_600.0
+#: So much earlier than a tick it is prepared, s: to wake and to get the GIL takes most of it, with others beside.
+_LEAD = 0.001_2
 
 #: The innermost signature of a request that was not working: it waits, or its awaited future is done and its event
 #: loop is busy with others.
@@ -98,6 +104,7 @@ class Sampler:
         self._inbox: deque[SegmentProfiler] = deque()
         self._live: list[SegmentProfiler] = []
         self._waiting: list[tuple[int, int, SegmentProfiler]] = []
+        self._crowded = _CROWDED
         self._order = itertools.count()
 
     # What a request's thread calls.
@@ -109,6 +116,7 @@ class Sampler:
 
     def take(self, profiler: SegmentProfiler) -> None:
         """Give the request a slot, if one is free and its task has not sampled enough requests already."""
+        profiler.closed = True
         if not profiler.context.reserve():
             return
         with self._lock:
@@ -120,20 +128,32 @@ class Sampler:
             self.refused += 1
             profiler.context.give_back()
             return
+        profiler.closed = False
         profiler.was_taken = True
         self._inbox.append(profiler)
+        self._start()
         self.wake()
 
     def wait(self, profiler: SegmentProfiler, due: int) -> None:
         """Let the request compete for a slot at ``due`` (monotonic ns), if it is still running then."""
         with self._lock:
+            if len(self._waiting) >= self._crowded:
+                self._thin_out()
             if len(self._waiting) >= _WAITING:
                 self.refused += 1
+                profiler.closed = True
                 return
             heapq.heappush(self._waiting, (due, next(self._order), profiler))
             first = self._waiting[0][2] is profiler
         if first:
+            self._start()
             self.wake()
+
+    def _thin_out(self) -> None:
+        """Take requests out of the queue that have ended. So seldom that each costs a little of it only."""
+        self._waiting = [entry for entry in self._waiting if not entry[2].ended_at]
+        heapq.heapify(self._waiting)
+        self._crowded = min(max(2 * len(self._waiting), _CROWDED), _WAITING)
 
     def release(self, profiler: SegmentProfiler) -> None:
         """Give the slot back. Takes no lock: a finalizer may call it in the middle of anything."""
@@ -148,9 +168,7 @@ class Sampler:
         return any(profiler.context is context for profiler in held)
 
     def wake(self) -> None:
-        """Let the thread look at its work now; starts it if there is none yet."""
-        if not self._running:
-            self._start()
+        """Let the thread look at its work now, if there is one."""
         with contextlib.suppress(RuntimeError):  # it is awake already
             self._wake.release()
 
@@ -164,7 +182,14 @@ class Sampler:
             if self._done.acquire(True, timeout):
                 self._done.release()
 
+    def leave_behind(self) -> None:
+        """In a forked child, where the thread is missing: put back what it would have put back."""
+        self._switch.release()
+
     def _start(self) -> None:
+        """Start the thread with the first request that it has to do with."""
+        if self._running:
+            return
         with self._lock:
             if self._running or self._stopping:
                 return
@@ -177,12 +202,28 @@ class Sampler:
     def _run(self) -> None:
         try:
             while not self._stopping:
-                self._wake.acquire(True, self._seconds_to_next())
+                self._sleep()
                 if not self._turn(monotonic_ns()):
                     self._close_all()
             self._close_all()
+            with self._lock:
+                self.taken.clear()
+                self._switch.release()
         finally:
             self._done.release()
+
+    def _sleep(self) -> None:
+        """Until the next deadline or `wake`; awake a little earlier to prepare a tick among short bursts of work."""
+        seconds = self._seconds_to_next()
+        if self._live and self._activity.mixed:
+            if seconds > _LEAD:
+                if self._wake.acquire(True, seconds - _LEAD):
+                    return
+                self._activity.glance()
+                seconds = self._seconds_to_next()
+            self._switch.sharpen()
+        if seconds:
+            self._wake.acquire(True, seconds)
 
     def _seconds_to_next(self) -> float:
         """Until the next deadline; -1, which is forever, if there is none."""
@@ -192,7 +233,7 @@ class Sampler:
                 deadlines.append(self._waiting[0][0])
         if not deadlines:
             return -1
-        return max(min(deadlines) - monotonic_ns(), 0) / _NS
+        return min(max(min(deadlines) - monotonic_ns(), 0) / _NS, _LONGEST_SLEEP)
 
     @guarded("sampling")
     def _turn(self, now: int) -> bool:
@@ -202,6 +243,7 @@ class Sampler:
         due = [profiler for profiler in self._live if profiler.due <= now]
         if due:
             self._sample(due)
+            self._switch.relax()
             self._budget.watch(now)
         self._retire(now)
         return True
@@ -221,8 +263,8 @@ class Sampler:
             self._budget.start(now)
         while self._inbox:
             profiler = self._inbox.popleft()
-            profiler.start(now, self._sink)
             self._live.append(profiler)
+            profiler.start(now, self._sink)
 
     def _sample(self, due: list[SegmentProfiler]) -> None:
         """One sample of each; what they do, and their texts, are found out only when all are taken."""
@@ -252,15 +294,15 @@ class Sampler:
         if profiler.due and time - profiler.due > period:
             self.late += 1
         profiler.due = next_deadline(time, period)
-        # An end that came in between is earlier than this sample: what it saw is not the request's.
-        if sample is not None and not profiler.ended_at:
+        # A request says that it has ended before it reads the time of its end: if it has not, this sample is earlier.
+        if sample is not None and not profiler.span.ended:
             mark = marks.get((sample.state, sample.thread_id))
             stack = self._text(profiler, sample)
             profiler.keep((*stack, mark) if mark else stack, time, period)
 
     def _text(self, profiler: SegmentProfiler, sample: Sample) -> tuple[str, ...]:
         """The request's root signature, constant, and the innermost frames as far as the depth allows."""
-        texts = list(self._signatures.stack(sample.positions))
+        texts = profiler.texts(self._signatures, sample.positions)
         root, depth = profiler.context.task.endpoint_name, self.settings.max_depth
         if len(texts) < depth:
             return (root, *texts)
@@ -271,23 +313,30 @@ class Sampler:
         """Close the requests that have ended, whose task has, or that were sampled long enough."""
         over = [profiler for profiler in self._live if profiler.is_over(now, self.settings.max_duration)]
         for profiler in over:
-            self._live.remove(profiler)
-            profiler.close(now)
-            self.taken.discard(profiler)
+            self._close(profiler, now)
         if not self._live:
-            with self._lock:
-                if not self.taken:
-                    self._switch.release()
+            self._rest()
             self._locator.forget_ended()
             self._activity.forget()
+
+    @guarded("closing a request")
+    def _close(self, profiler: SegmentProfiler, now: int) -> None:
+        """End the sampling of this request, whatever goes wrong with it."""
+        try:
+            profiler.close(now)
+        finally:
+            self._live.remove(profiler)
+            self.taken.discard(profiler)
 
     def _close_all(self) -> None:
         now = monotonic_ns()
         while self._inbox:
             self._live.append(self._inbox.popleft())
-        for profiler in self._live:
-            profiler.close(now)
-        self._live.clear()
+        for profiler in tuple(self._live):
+            self._close(profiler, now)
+        self._rest()
+
+    def _rest(self) -> None:
         with self._lock:
-            self.taken.clear()
-            self._switch.release()
+            if not self.taken:
+                self._switch.release()

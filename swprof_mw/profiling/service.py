@@ -24,6 +24,10 @@ logger = logging.getLogger("swprof_mw")
 _REMEMBERED = 1024
 #: A backend's clock that differs by more than this is worth a line in the log, ms.
 _SKEW_MS = 5_000
+#: A backend takes up to so long to notice a task that was created, ms.
+_NOTICED_MS = 12_000
+#: It tells of a task that is planned for later so long before its start, ms.
+_TOLD_BEFORE_MS = 300_000
 
 
 def wall_ms() -> int:
@@ -54,6 +58,7 @@ class ProfileTaskExecutionService:
         self._lock = allocate_lock()
         self._waiting: list[ProfileTaskExecutionContext] = []
         self._known: deque[str] = deque(maxlen=_REMEMBERED)
+        self._polled = monotonic_ns()
 
     def receive(self, commands: list[TaskCommand], first_poll: bool) -> None:
         """Carry out the commands of one answered poll; unknown ones are ignored, bad ones logged.
@@ -73,6 +78,7 @@ class ProfileTaskExecutionService:
                 # Remembered too, or each poll would log it again.
                 self._known.extend(command.arguments.get(name, "") for name in ("SerialNumber", "TaskId"))
                 logger.warning("profile task %s is not run: %s", command.arguments.get("TaskId"), refused)
+        self._polled = monotonic_ns()
 
     def add_profile_task(self, task: ProfileTask, fresh: bool = True) -> None:
         """Take a checked task in: it runs from its start time on, for its duration.
@@ -82,25 +88,29 @@ class ProfileTaskExecutionService:
             fresh: it was created after an earlier poll, so its times cannot be over: a difference is the clocks'.
 
         Raises:
-            InvalidTask: it is over, or another task of this service is to run at the same time.
+            InvalidTask: it is over, or another task of this service is to run at the same time, by the backend's clock.
         """
         start, end = self._span_of(task, fresh)
         with self._lock:
             for other in [*self._waiting, *([self.current] if self.current else [])]:
-                if start < other.end and other.start < end:
+                if task.overlaps(other.task):
                     raise InvalidTask(
                         f"its time overlaps that of task {other.task.task_id} ({other.task.endpoint_name})"
                     )
-            self._waiting.append(ProfileTaskExecutionContext(task, self._sampler, start, end))
-            self._waiting.sort(key=lambda context: context.start)
+            self._enqueue(ProfileTaskExecutionContext(task, self._sampler, start, end))
         self.process_profile_task()
 
     def process_profile_task(self) -> None:
         """End the current task if its time is over or its count is used up, and bring on the next. Called often."""
-        current = self.current
-        if current is not None and current.is_over(monotonic_ns()):
+        current, now = self.current, monotonic_ns()
+        if current is not None and current.is_over(now):
             self.stop_current_profile_task(current)
         with self._lock:
+            current = self.current
+            if current is not None and current.start > now and self._waiting and self._waiting[0].start < current.start:
+                # It has not begun, and one that came later begins before it.
+                self._enqueue(current)
+                self.current = None
             if self.current is None and self._waiting:
                 self.current = self._waiting.pop(0)
                 logger.info("profile task %s for %s is ready", *self._about(self.current))
@@ -125,18 +135,38 @@ class ProfileTaskExecutionService:
         if context is not None and span.profiler is None:
             context.attempt_profiling(span, name)
 
+    def _enqueue(self, context: ProfileTaskExecutionContext) -> None:
+        self._waiting.append(context)
+        self._waiting.sort(key=lambda waiting: waiting.start)
+
     def _span_of(self, task: ProfileTask, fresh: bool) -> tuple[int, int]:
         """Start and end in monotonic ns."""
         now, wall = monotonic_ns(), wall_ms()
         start, end = task.start_time - wall, task.end_time - wall
-        if fresh and start < -_SKEW_MS:
-            logger.warning(
-                "the backend's clock is %.1f s behind; task %s runs from now on", -start / 1000, task.task_id
-            )
-            start, end = 0, task.duration * MINUTE_MS
+        if fresh and (self._differs(task, now, wall) or end <= 0):
+            start = task.start_time - _told_at(task)
+            end = start + task.duration * MINUTE_MS
         elif end <= 0:
             raise InvalidTask(f"its time was over {-end / 1000:.0f} s ago")
         return now + start * NS_PER_MS, now + end * NS_PER_MS
+
+    def _differs(self, task: ProfileTask, now: int, wall: int) -> bool:
+        """Whether a fresh task shows that the backend's clock differs from ours; logged then.
+
+        It became known at some moment since the poll before, or a little earlier: that is no difference.
+        """
+        told = _told_at(task) - wall
+        earliest = (self._polled - now) // NS_PER_MS - _NOTICED_MS
+        difference = told if told > 0 else min(told - earliest, 0)
+        if abs(difference) <= _SKEW_MS:
+            return False
+        logger.warning(
+            "the backend's clock is about %.0f s %s; task %s runs its duration from now on",
+            abs(difference) / 1000,
+            "ahead" if difference > 0 else "behind",
+            task.task_id,
+        )
+        return True
 
     def _is_known(self, command: TaskCommand) -> bool:
         """Carried out or refused before: by its serial number, or by its task, since OAP numbers each answer anew."""
@@ -150,3 +180,8 @@ class ProfileTaskExecutionService:
     @staticmethod
     def _about(context: ProfileTaskExecutionContext) -> tuple[str, str]:
         return context.task.task_id, context.task.endpoint_name
+
+
+def _told_at(task: ProfileTask) -> int:
+    """When the backend began to tell of a task, ms since the epoch by its clock: of a planned one, before its start."""
+    return max(min(task.create_time, task.start_time), task.start_time - _TOLD_BEFORE_MS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from types import CodeType
 
 #: A place in code: the code object and the offset of the instruction in it (``f_lasti``), in bytes.
@@ -30,16 +30,15 @@ class CodeSignatures:
         self._codes: dict[int, tuple[CodeType, str, dict[int, str]]] = {}
         self._size = 0
 
-    def stack(self, positions: Iterable[Position]) -> Iterator[str]:
-        """The texts of a stack. Frames of this package are left out: they are not the app's."""
+    def texts(self, positions: Sequence[Position]) -> list[str]:
+        """The texts of a stack's positions, one each; empty for a frame of this package, which is not the app's."""
         codes = self._codes
+        found = []
         for code, offset in positions:
             known = codes.get(id(code))
             text = known[2].get(offset) if known is not None else None
-            if text is None:
-                text = self._describe(code, offset)
-            if text:
-                yield text
+            found.append(self._describe(code, offset) if text is None else text)
+        return found
 
     def _describe(self, code: CodeType, offset: int) -> str:
         if self._size >= CACHE:
@@ -63,7 +62,8 @@ class CodeSignatures:
 
 def shorten(path: str) -> str:
     """``path`` below the longest entry of ``sys.path`` that holds it; unchanged if none does."""
-    entries = (entry.rstrip(os.sep) + os.sep for entry in sys.path if entry)
+    # Only text counts there, as for imports: an app may have put a Path in.
+    entries = (entry.rstrip(os.sep) + os.sep for entry in sys.path if isinstance(entry, str) and entry)
     longest = max((entry for entry in entries if path.startswith(entry)), key=len, default="")
     return path[len(longest) :]
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from swprof_mw.clock import monotonic_ns
+from swprof_mw.failures import guarded
+from swprof_mw.native import sleep
 from swprof_mw.reporter import protocol
 from swprof_mw.reporter.records import Finish, Reference, Segment, Snapshot, TaskCommand
 
@@ -26,16 +27,34 @@ def clean(text: str) -> str:
     return text.encode("utf-8", "replace").decode() if not text.isascii() else text
 
 
-def segments(records: Iterable[Segment]) -> Any:
-    """A ``SegmentCollection``, encoded in slices between which other threads get the GIL."""
-    collection = protocol.SegmentCollection()
+def encoded(records: Iterable[Any], message: Callable[[Any], Any]) -> list[bytes]:
+    """Records as encoded messages, made in slices between which other threads get the GIL.
+
+    Args:
+        records: whatever ``message`` takes.
+        message: turns one of them into a message. One that it fails for is left out.
+    """
+    made: list[bytes] = []
     since = monotonic_ns()
     for record in records:
-        collection.segments.append(segment(record))
+        data = _encoded(record, message)
+        if data is not None:
+            made.append(data)
         if monotonic_ns() - since > _GIL_SLICE:
-            time.sleep(_GIVE_WAY)
+            sleep(_GIVE_WAY)
             since = monotonic_ns()
-    return collection
+    return made
+
+
+@guarded("encoding what is reported")
+def _encoded(record: Any, message: Callable[[Any], Any]) -> bytes:
+    data: bytes = message(record).SerializeToString()
+    return data
+
+
+def collection(record: Segment) -> Any:
+    """A ``SegmentCollection`` of one. Encoded ones, put together, are an encoded collection of them all."""
+    return protocol.SegmentCollection(segments=[segment(record)])
 
 
 def segment(record: Segment) -> Any:

@@ -11,11 +11,14 @@ T = TypeVar("T")
 class Outbox(Generic[T]):
     """What waits to be sent. Any thread adds, without waiting; one thread takes batches.
 
+    No lock: a finalizer may add in the middle of anything. Each step is one that the interpreter does not divide.
+
     Args:
         limit: items kept at the most, those in the batch included; further ones are dropped and counted.
 
     Attributes:
-        dropped: items that found it full.
+        dropped: items that found it full, and those that were left when the process ended.
+        refused: items that the backend will not take, or that cannot be encoded.
         sent: items that were taken by the backend.
     """
 
@@ -24,6 +27,7 @@ class Outbox(Generic[T]):
         self._items: deque[T] = deque()
         self._batch: list[T] = []
         self.dropped = 0
+        self.refused = 0
         self.sent = 0
 
     def __len__(self) -> int:
@@ -38,12 +42,21 @@ class Outbox(Generic[T]):
         return True
 
     def batch(self, size: int) -> list[T]:
-        """Up to ``size`` items, the oldest first. The same ones again until ``done`` says that they were taken."""
+        """Up to ``size`` items, the oldest first. The same ones again until ``done`` says that they are gone."""
         while len(self._batch) < size and self._items:
             self._batch.append(self._items.popleft())
-        return self._batch
+        return self._batch[:size]
 
-    def done(self) -> None:
-        """The last batch was taken."""
-        self.sent += len(self._batch)
-        self._batch = []
+    def done(self, count: int, refused: int = 0) -> None:
+        """The oldest ``count`` items are gone: sent, but for ``refused`` of them that nobody takes."""
+        del self._batch[:count]
+        self.sent += count - refused
+        self.refused += refused
+
+    def abandon(self) -> int:
+        """Drop and count all that is left; how many that were."""
+        left = len(self)
+        self._batch.clear()
+        self._items.clear()
+        self.dropped += left
+        return left

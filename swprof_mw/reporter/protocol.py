@@ -7,7 +7,7 @@ register files of the same names in protobuf's default pool, and neither side ma
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Any
 
@@ -74,14 +74,20 @@ class Call:
         return f"/{self.service}/{self.method}"
 
     def stub(self, channel: Any) -> Callable[..., Any]:
-        """The callable of ``channel`` (a ``grpc.Channel``) that makes this call."""
+        """The callable of ``channel`` (a ``grpc.Channel``) that makes this call, with messages or encoded ones."""
         kind = channel.stream_unary if self.streaming else channel.unary_unary
         call: Callable[..., Any] = kind(
             self.path,
-            request_serializer=self.request.SerializeToString,
+            request_serializer=_serialize,
             response_deserializer=self.response.FromString,
         )
         return call
+
+
+def _serialize(request: Any) -> bytes:
+    """A message, or one that is encoded already."""
+    encoded: bytes = request if isinstance(request, bytes) else request.SerializeToString()
+    return encoded
 
 
 def _call(service: str, method: str) -> Call:
@@ -97,6 +103,8 @@ def _call(service: str, method: str) -> Call:
 
 GET_PROFILE_TASK_COMMANDS = _call("ProfileTask", "getProfileTaskCommands")
 COLLECT_SNAPSHOT = _call("ProfileTask", "collectSnapshot")
+#: On the wire a stream of one message is a message. grpc starts a thread for a stream, and for a message none.
+COLLECT_ONE_SNAPSHOT = replace(COLLECT_SNAPSHOT, streaming=False)
 REPORT_TASK_FINISH = _call("ProfileTask", "reportTaskFinish")
 COLLECT_SEGMENTS = _call("TraceSegmentReportService", "collect")
 COLLECT_SEGMENTS_IN_SYNC = _call("TraceSegmentReportService", "collectInSync")

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+#: So many of them go in one call, at the most.
+SEGMENTS = 200
+SNAPSHOTS = 500
+
 
 class Reference(NamedTuple):
     """The caller's span that a segment continues, as the ``sw8`` header told it."""

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from types import FunctionType, MethodType
 from typing import Any
 
+from swprof_mw.profiling.locate.frames import local
+
 #: So far a callback is searched. `wait_for` around `shield` needs five steps: closure, future, its callback, partial,
 #: future.
 _DEPTH = 5
@@ -22,9 +24,18 @@ def leads_to(future: Any, goal: Any) -> bool:
     """
     if future is None or goal is None:
         return False
-    if future is goal or goal in _children(future):
+    if future is goal or goal in _children(future) or _answers(goal, future):
         return True
     return any(held is future for callback in _callbacks(goal) for held in _held_by(callback, _DEPTH))
+
+
+def _answers(task: Any, future: Any) -> bool:
+    """Whether the task was made by asgiref's ``async_to_sync`` to set ``future``: its coroutine holds that one only."""
+    frame = getattr(task.get_coro(), "cr_frame", None) if isinstance(task, asyncio.Task) else None
+    module = sys.modules.get("asgiref.sync")
+    if frame is None or module is None or frame.f_code is not module.AsyncToSync.main_wrap.__code__:
+        return False
+    return local(frame, "call_result") is future
 
 
 def hosted_by(child: Any, parent: Any) -> bool:

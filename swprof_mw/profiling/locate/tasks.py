@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import sys
 from contextvars import Context
 from types import FrameType
@@ -67,8 +68,8 @@ def _running_on(task: Any, thread_id: int, threads: dict[int, FrameType]) -> Str
 class Tasks:
     """The tasks of requests, found among all of the process's and remembered.
 
-    A task's request never changes, so each task is looked at once: a set difference with the ones known already
-    leaves the new ones.
+    A task's request never changes after its first step, so each task is looked at once: a set difference with the
+    ones known already leaves the new ones.
     """
 
     def __init__(self) -> None:
@@ -90,11 +91,21 @@ class Tasks:
         new = _references() - self._known
         for _ in range(min(len(new), _NEW_TASKS)):
             reference = new.pop()
-            self._known.add(reference)
             task = reference()
             owner = owner_of(task) if task is not None else None
+            if owner is not None or task is None or _is_settled(task):
+                self._known.add(reference)
             if owner is not None and owner.task is not task and not owner.ended:
                 self._owned.append((reference, owner))
+
+
+def _is_settled(task: Any) -> bool:
+    """Whether a task has run its first step: in that one asgiref's ``async_to_sync`` copies the caller's Context."""
+    coroutine = task.get_coro()
+    return not inspect.iscoroutine(coroutine) or inspect.getcoroutinestate(coroutine) not in (
+        inspect.CORO_CREATED,
+        inspect.CORO_RUNNING,
+    )
 
 
 def _references() -> set[Any]:

@@ -77,8 +77,12 @@ _BLOCKING: tuple[tuple[str, str, str], ...] = (
 #: The blocking function is among so many innermost frames.
 _BLOCKED_WITHIN = 8
 
-#: Functions of a thread that runs an event loop: what such a thread does is its tasks' business.
-_LOOPS = (("asyncio.runners", "run"), ("asyncio.base_events", "BaseEventLoop.run_until_complete"))
+#: Functions that run an event loop until a task is done, and the local variable that names it: what the thread does is
+#: its tasks' business, and the worker's own work is held up by that task.
+_LOOPS = (
+    ("asyncio.base_events", "BaseEventLoop.run_until_complete", "future"),
+    ("asyncio.runners", "Runner.run", "task"),
+)
 
 
 def _code(module: str, name: str) -> CodeType | None:
@@ -118,7 +122,7 @@ class Workers:
         self._codes: list[CodeType] = []
         self._entries: dict[int, Entry] = {}
         self._blocking: dict[int, str] = {}
-        self._loops: set[int] = set()
+        self._loops: dict[int, str] = {}
 
     def refresh(self) -> None:
         """Look the known functions up, if the app has loaded modules since."""
@@ -127,7 +131,7 @@ class Workers:
         self._modules = len(sys.modules)
         self._entries = {self._hold(module, name): entry for module, name, entry in _ENTRIES}
         self._blocking = {self._hold(module, name): variable for module, name, variable in _BLOCKING}
-        self._loops = {self._hold(module, name) for module, name in _LOOPS}
+        self._loops = {self._hold(module, name): variable for module, name, variable in _LOOPS}
 
     def _hold(self, module: str, name: str) -> int:
         code = _code(module, name)
@@ -153,17 +157,18 @@ class Workers:
 
     def _read(self, thread_id: int, top: FrameType) -> Iterator[Work]:
         positions: list[Position] = []
+        waits_on = self.blocked_on(top)
         frame: FrameType | None = top
         while frame is not None:
             code = frame.f_code
-            if id(code) in self._loops:
-                return
+            task = self._loops.get(id(code))
+            if task is not None:
+                positions, waits_on = [], local(frame, task) or waits_on
             entry = self._entries.get(id(code))
             if entry is not None:
                 context, future = entry(frame)
                 owner = context.get(current_request) if context is not None else None
                 if owner is not None or future is not None:
-                    waits_on = self.blocked_on(top)
                     yield Work(Strand(positions[::-1], State.ON_THREAD, thread_id, waits_on, future), owner)
             positions.append((code, frame.f_lasti))
             frame = frame.f_back

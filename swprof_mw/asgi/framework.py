@@ -1,0 +1,96 @@
+"""What an ASGI app turns out to be."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from swprof_mw.asgi.head import Head
+from swprof_mw.asgi.target import Kind, Target
+from swprof_mw.asgi.types import ASGIApp, Scope
+
+if TYPE_CHECKING:
+    from swprof_mw.asgi.routes import RouteIndex
+
+#: SkyWalking's component ids.
+STARLETTE = 7000
+FASTAPI = 7014
+
+#: Wrappers around an app that are looked through, at the most.
+_WRAPPERS = 50
+#: Routers whose routes are remembered; an app that makes a new one for each request gets no further.
+_ROUTERS = 64
+
+
+class Framework:
+    """The framework of one app, found out with its first scope.
+
+    Args:
+        app: the app as the middleware was given it.
+        scope: the first one; a framework has put itself into it for the middleware inside of it.
+
+    Attributes:
+        component: SkyWalking's component id.
+        name: what the app calls itself (FastAPI's title, Quart's name); empty if it does not.
+    """
+
+    def __init__(self, app: ASGIApp, scope: Scope) -> None:
+        found: Any = scope.get("app") or _innermost(app)
+        packages = {each.__module__.partition(".")[0] for each in type(found).__mro__}
+        self.component = FASTAPI if "fastapi" in packages else STARLETTE
+        self.name = _name(found)
+        self._indexes: dict[int, RouteIndex] = {}
+        self._own = self._index_of(found) or self._index_of(app)
+        self._index = self._index_of(scope.get("router")) or self._own
+        self._is_known = self._index is not None or "litestar" in packages
+
+    def knows_router(self, scope: Scope) -> bool:
+        """Whether the request's router is one that tells of a match: without one, nothing matched."""
+        return self._is_known or self._index_of(scope.get("router")) is not None
+
+    @property
+    def mounts_vary(self) -> bool:
+        """Whether an app of another kind is mounted below a parameter."""
+        return self._index is not None and self._index.mounts_vary
+
+    def target(self, scope: Scope, head: Head) -> Target | None:
+        """Where Starlette's routers have routed the request so far; None if nowhere, or if there are none."""
+        index = self._index_of(scope.get("router"))
+        if index is None:
+            return None
+        found = index.find(scope, head)
+        if found is None or found.kind is not Kind.APP or self._own is None or self._own is index:
+            return found
+        # Mounted in something that does not show it: the outermost router knows the prefix, our own the rest.
+        inner = self._own.find(scope, head)
+        return Target(found.prefix + inner.template, inner.kind) if inner is not None else found
+
+    def _index_of(self, app: Any) -> RouteIndex | None:
+        index = self._indexes.get(id(app))
+        if index is not None or app is None or "starlette.routing" not in sys.modules:
+            return index
+        from swprof_mw.asgi.routes import RouteIndex, router_of
+
+        router = router_of(app)
+        if router is None:
+            return None
+        if len(self._indexes) >= _ROUTERS:
+            self._indexes.clear()
+        # An id stays the router's own while its index, which holds the router, is here.
+        return self._indexes.setdefault(id(router), RouteIndex(router))
+
+
+def _innermost(app: Any) -> Any:
+    """The app inside of all the middleware that shows what it wraps."""
+    for _ in range(_WRAPPERS):
+        inner = getattr(app, "app", None)
+        # A router's own `app` is a method of it.
+        if inner is None or getattr(inner, "__self__", None) is app:
+            break
+        app = inner
+    return app
+
+
+def _name(app: Any) -> str:
+    names = (getattr(app, attribute, "") for attribute in ("title", "name"))
+    return next((name for name in names if name and isinstance(name, str)), "")

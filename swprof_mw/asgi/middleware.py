@@ -1,0 +1,107 @@
+"""The middleware for any ASGI app."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from swprof_mw.application import Application
+from swprof_mw.asgi.exchange import CLIENT_GONE, FAILED
+from swprof_mw.asgi.framework import STARLETTE, Framework
+from swprof_mw.asgi.head import Head, header, peer
+from swprof_mw.asgi.request import Request
+from swprof_mw.asgi.types import ASGIApp, Message, Receive, Scope, Send
+from swprof_mw.failures import guarded
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from swprof_mw.settings import Settings
+
+_MALFORMED = (KeyError, TypeError, ValueError, AttributeError)
+
+
+class SWProfilerMiddleware:
+    """Traces and profiles the requests and WebSockets of an ASGI app, and changes nothing of what passes.
+
+    Either ``app.add_middleware(SWProfilerMiddleware, service_name="shop")`` or
+    ``app = SWProfilerMiddleware(app, service_name="shop")``. With ``enabled=False``, or switched off in the
+    environment, the second gives back ``app`` itself.
+
+    Args:
+        app: any ASGI 3 app; the names of endpoints are Starlette's, FastAPI's or Litestar's routes, and made out of
+            the paths of others.
+        settings: see the settings' page; what is not given comes from the environment.
+
+    Raises:
+        ConfigError: a setting is unknown or out of range.
+    """
+
+    app: ASGIApp
+    _application: Application
+    _framework: Framework | None
+
+    def __new__(cls, app: ASGIApp, **settings: Unpack[Settings]) -> Any:
+        """The middleware, or the app if we are off."""
+        self = super().__new__(cls)
+        self.app = app
+        self._application = Application(STARLETTE, settings, default_name=self._app_name)
+        self._framework = None
+        return self if self._application.enabled else app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call the app; its exceptions pass through."""
+        request = self._open(scope)
+        if request is None:
+            await self.app(scope, self._starting(scope, receive), send)
+            return
+        request.enter(sys._getframe())
+        try:
+            await self.app(request.scope, request.receiving(receive), request.sending(send))
+            request.finish(FAILED)
+        except Exception as error:
+            request.fail(error)
+            raise
+        except BaseException:  # cancelled or closed: nobody is there for the answer
+            request.finish(CLIENT_GONE)
+            raise
+        finally:
+            request.leave()
+
+    @guarded("beginning a request")
+    def _open(self, scope: Scope) -> Request | None:
+        """The request that begins; None for what is not traced, lifespans and scopes that are not as they should be."""
+        try:
+            if scope["type"] not in ("http", "websocket"):
+                return None
+            head, client = Head(scope), peer(scope)
+            sw8 = header(scope.get("headers") or (), b"sw8").decode("latin-1")
+        except _MALFORMED:
+            return None
+        framework = self._framework or self._look(scope)
+        span = self._application.begin(head.method, head.full_path, client, sw8)
+        return Request(framework, span, scope, head) if span is not None else None
+
+    def _look(self, scope: Scope) -> Framework:
+        self._framework = framework = Framework(self.app, scope)
+        self._application.component = framework.component
+        return framework
+
+    def _app_name(self) -> str:
+        return self._framework.name if self._framework is not None else ""
+
+    def _starting(self, scope: Scope, receive: Receive) -> Receive:
+        """``receive``; of a lifespan, one that starts this process's agent with the app."""
+
+        async def receive_startup() -> Message:
+            message = await receive()
+            self._start(scope, message)
+            return message
+
+        return receive_startup if isinstance(scope, dict) and scope.get("type") == "lifespan" else receive
+
+    @guarded("starting with the app")
+    def _start(self, scope: Scope, message: Message) -> None:
+        if message["type"] == "lifespan.startup":
+            self._look(scope)
+            self._application.attach()

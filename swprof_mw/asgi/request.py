@@ -1,0 +1,115 @@
+"""One request or WebSocket on its way through the middleware."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from types import FrameType
+from typing import Any
+
+from swprof_mw.asgi.exchange import CLIENT_GONE, FAILED, Exchange
+from swprof_mw.asgi.framework import Framework
+from swprof_mw.asgi.head import Head
+from swprof_mw.asgi.naming import name, scope_for
+from swprof_mw.asgi.types import Message, Receive, Scope, Send
+from swprof_mw.asgi.watched import WatchedScope
+from swprof_mw.failures import guarded
+from swprof_mw.span import Span
+
+
+class Request:
+    """A traced request: from its span's beginning to its end, which may come long before the app returns.
+
+    Args:
+        framework: what the app is.
+        span: the request's span.
+        scope: as it came in.
+        head: what that scope said.
+
+    Attributes:
+        scope: what the app is to be called with.
+    """
+
+    __slots__ = ("_exchange", "_framework", "_head", "_is_named", "_over", "_span", "_token", "scope")
+
+    def __init__(self, framework: Framework, span: Span, scope: Scope, head: Head) -> None:
+        self._framework = framework
+        self._span = span
+        self._head = head
+        self._exchange = Exchange()
+        self._is_named = False
+        self._over = False
+        self.scope = scope_for(framework, span, scope, head) or scope
+
+    def enter(self, frame: FrameType) -> None:
+        """The app is called now, inside of ``frame``, a coroutine's."""
+        try:
+            self._span.enter_task(frame, asyncio.current_task(), asyncio.get_running_loop())
+        except RuntimeError:  # a loop that is not asyncio's: found while it runs only
+            self._span.enter(frame)
+        self._token: Any = self._span.activate()
+
+    def leave(self) -> None:
+        """The app has returned or raised."""
+        self._span.deactivate(self._token)
+        if isinstance(self.scope, WatchedScope):
+            self.scope.write_back()
+
+    def finish(self, otherwise: int) -> None:
+        """The request is over, if it was not before; ``otherwise`` is its status where the app gave none."""
+        if not self._over:
+            self._over = True
+            self._name()
+            if self._exchange.is_long_lived:
+                self._span.mark_long_lived()
+            self._span.end(self._exchange.status or otherwise)
+
+    def fail(self, error: Exception) -> None:
+        """The app raised ``error``."""
+        self._span.error(error)
+        self.finish(FAILED)
+
+    def receiving(self, inner: Receive) -> Receive:
+        """The server's ``receive``, for the app: it is how the app hears that the client is gone."""
+
+        async def receive() -> Message:
+            message = await inner()
+            if not self._over:
+                self._received(message)
+            return message
+
+        return receive
+
+    def sending(self, inner: Send) -> Send:
+        """The server's ``send``, for the app."""
+
+        async def send(message: Message) -> None:
+            is_last = not self._over and self._ends_with(message)
+            await inner(message)
+            if is_last:
+                self.finish(FAILED)
+
+        return send
+
+    @guarded("following a request")
+    def _received(self, message: Message) -> None:
+        if self._exchange.note_received(message):
+            self.finish(CLIENT_GONE)
+
+    @guarded("following a response")
+    def _ends_with(self, message: Message) -> bool:
+        if not self._exchange.note_sent(message):
+            return False
+        # Before it is handed on: the middleware further out, if there is one, ends the request with this very message.
+        self._name()
+        # A framework that answers for a failed view does so while it handles the exception. What it raises after
+        # that, if anything, comes when the request is over.
+        error = sys.exc_info()[1]
+        if self._exchange.status >= FAILED and isinstance(error, Exception):
+            self._span.error(error)
+        return True
+
+    def _name(self) -> None:
+        if not self._is_named:
+            self._is_named = True
+            name(self._framework, self._span, self.scope, self._head)

@@ -1,0 +1,51 @@
+"""The Django site as the core sees it: its settings, its name."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from django.conf import settings
+from django.core.exceptions import MiddlewareNotUsed
+
+from swprof_mw.application import Application
+from swprof_mw.config import Config, ConfigError
+
+logger = logging.getLogger("swprof_mw")
+
+#: SkyWalking's id of Django.
+COMPONENT = 7004
+#: The name of our setting among Django's.
+SETTING = "SWPROF"
+
+
+def given() -> Mapping[str, object]:
+    """What ``settings.SWPROF`` says; nothing where there is no such setting."""
+    found: Mapping[str, object] = getattr(settings, SETTING, {})
+    return found
+
+
+def application() -> Application:
+    """What makes the spans of this site.
+
+    Raises:
+        MiddlewareNotUsed: it is not enabled, or a setting is not valid: the log and the system checks say which.
+    """
+    try:
+        config = Config.load({}, given())
+    except ConfigError as error:
+        # A site runs without us rather than not at all.
+        logger.error("swprof_mw is off: %s", error)
+        raise MiddlewareNotUsed(str(error)) from None
+    if not config.enabled:
+        raise MiddlewareNotUsed("swprof_mw is not enabled")
+    return Application(COMPONENT, {}, given, default_name)
+
+
+def default_name() -> str:
+    """The package of the site's URLs, or else of its settings; both may be those of a script."""
+    for name in ("ROOT_URLCONF", "SETTINGS_MODULE"):
+        package = str(getattr(settings, name, None) or "__main__").partition(".")[0]
+        if package != "__main__":
+            return package
+    return "django"

@@ -1,0 +1,38 @@
+"""Requests that Django answers in an asyncio task."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from types import FrameType
+from typing import Any, TypeVar
+
+from swprof_mw.failures import guarded
+from swprof_mw.span import EntrySpan
+
+#: What ends an await and is no failure: the last chunk was read, or nobody waits any more.
+HARMLESS = (StopAsyncIteration, asyncio.CancelledError, GeneratorExit)
+
+R = TypeVar("R")
+
+
+async def run_in_task(span: EntrySpan, function: Callable[..., Awaitable[R]], *args: Any) -> R:
+    """Await some of the app's code as the request's. What it raises is noted in the span and passes on."""
+    token = span.activate()
+    _enter(span, sys._getframe())
+    try:
+        return await function(*args)
+    except HARMLESS:
+        raise
+    except BaseException as exception:
+        span.error(exception)
+        raise
+    finally:
+        span.leave()
+        span.deactivate(token)
+
+
+@guarded("locating a Django request")
+def _enter(span: EntrySpan, frame: FrameType) -> None:
+    span.enter_task(frame, asyncio.current_task(), asyncio.get_running_loop())

@@ -1,0 +1,68 @@
+"""One line in the log when something begins to fail, and one when it works again, however often it is tried."""
+
+from __future__ import annotations
+
+import logging
+
+from swprof_mw.clock import monotonic_ns
+
+logger = logging.getLogger("swprof_mw")
+
+_NOT_THERE = "not there"
+#: Losses are logged so often at the most, ns.
+_QUIET = 60_000_000_000
+
+
+class Troubles:
+    """Which calls fail now, and how. Many calls that fail alike are one trouble."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[object, str] = {}
+
+    def unavailable(self, job: object, address: str, error: str) -> None:
+        """The backend was not there for that job."""
+        if self._begins(job, _NOT_THERE):
+            logger.warning("the backend %s does not answer (%s); what is queued is kept, trying on", address, error)
+
+    def refused(self, job: object, method: str, address: str, code: str, error: str) -> None:
+        """The backend refused that job's call with that status."""
+        if self._begins(job, code):
+            logger.warning("the backend %s refuses %s (%s); trying on", address, method, error)
+
+    def over(self, job: object, method: str, address: str) -> None:
+        """That job's call was taken."""
+        kind = self._kinds.pop(job, None)
+        if kind is None or kind in self._kinds.values():
+            return
+        if kind == _NOT_THERE:
+            logger.info("the backend %s answers again", address)
+        else:
+            logger.info("the backend %s takes %s again", address, method)
+
+    def _begins(self, job: object, kind: str) -> bool:
+        known = kind in self._kinds.values()
+        self._kinds[job] = kind
+        return not known
+
+
+class Losses:
+    """Logs how much was lost, at most once a minute."""
+
+    def __init__(self) -> None:
+        self._logged: dict[str, int] = {}
+        self._quiet_until = 0
+
+    def note(self, lost: dict[str, int], why: str, at_once: bool = False) -> None:
+        """Log what was lost since the last line.
+
+        Args:
+            lost: how many of each kind, since the start.
+            why: the end of the sentence.
+            at_once: also if there was a line less than a minute ago.
+        """
+        now = monotonic_ns()
+        since = {kind: count - self._logged.get(kind, 0) for kind, count in lost.items()}
+        if any(since.values()) and (at_once or now >= self._quiet_until):
+            self._logged = dict(lost)
+            self._quiet_until = now + _QUIET
+            logger.warning("lost %s: %s", ", ".join(f"{count} {kind}" for kind, count in since.items() if count), why)

@@ -1,0 +1,463 @@
+"""One agent a process: when it starts, what a fork and the end of the process do to it. Scripts run in processes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from swprof_mw import agent
+from swprof_mw.application import Application
+from swprof_mw.config import Config, ConfigError
+from tests.faulty import FINISH, KEEP_ALIVE, PROPERTIES, QUERY, SNAPSHOTS, Backend, task_command
+from tests.recorded import Recorded
+
+ROOT = Path(__file__).resolve().parent.parent
+ADAPTERS = ("swprof_mw.flask", "swprof_mw.django", "swprof_mw.asgi")
+# A request takes 60 ms and is one entry span, as an adapter would make it.
+PRELUDE = """
+import os, sys, time, threading
+from swprof_mw.application import Application
+
+shop = Application(7001, {"service_name": "shop"})
+
+def request(path="/cart", seconds=0.06):
+    span = shop.begin("GET", path)
+    span.enter(sys._getframe())
+    span.route(path)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        sum(range(500))
+    span.end(200)
+
+def wait_for(condition, seconds=10.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+"""
+
+
+class Script:
+    """A process that runs `PRELUDE` and then ``code``, and reports to ``backend``."""
+
+    def __init__(self, backend: Backend, code: str, **environment: str) -> None:
+        settings = {
+            "SW_AGENT_COLLECTOR_BACKEND_SERVICES": backend.address,
+            "SW_AGENT_COLLECTOR_GET_PROFILE_TASK_INTERVAL": "0.1",
+            "PYTHONPATH": str(ROOT),
+        }
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", PRELUDE + textwrap.dedent(code)],
+            env={**os.environ, **settings, **environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def output(self, timeout: float = 30.0) -> str:
+        """What it printed, once it has ended well."""
+        try:
+            out, errors = self._process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            out, errors = self._process.communicate()
+            raise AssertionError(f"it hangs; it said:\n{out}\n{errors}") from None
+        assert self._process.returncode == 0, errors
+        return out
+
+
+@pytest.fixture
+def backend() -> Iterator[Backend]:
+    """A backend that listens."""
+    with Backend() as started:
+        yield started
+
+
+@pytest.fixture
+def settings(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Agents of this process report to ``backend``, and ask it often."""
+    monkeypatch.setenv("SW_AGENT_COLLECTOR_BACKEND_SERVICES", backend.address)
+    monkeypatch.setenv("SW_AGENT_COLLECTOR_GET_PROFILE_TASK_INTERVAL", "0.1")
+
+
+def serve(application: Application, path: str = "/cart", busy: float = 0.0) -> None:
+    """One request, of so many seconds."""
+    span = application.begin("GET", path)
+    assert span is not None
+    span.enter(sys._getframe())
+    span.route(path)
+    end = time.monotonic() + busy
+    while time.monotonic() < end:
+        sum(range(500))
+    span.end(200)
+
+
+# The start.
+
+
+@pytest.mark.parametrize("module", ["swprof_mw", "swprof_mw.application", "swprof_mw.agent", *ADAPTERS])
+def test_importing_imports_no_grpc_and_starts_nothing(module: str) -> None:
+    code = f"""
+import _thread, sys, threading
+import {module}
+found = sorted(name for name in ("grpc", "google.protobuf") if name in sys.modules)
+print(found, threading.active_count(), _thread._count())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.split() == ["[]", "1", "0"], done.stdout
+
+
+def test_an_app_that_is_made_starts_nothing_before_its_first_request(backend: Backend) -> None:
+    out = Script(
+        backend,
+        """
+        import _thread
+        print("grpc" in sys.modules, _thread._count())
+        request()
+        print(_thread._count() > 0)
+        """,
+    ).output()
+    assert out.split() == ["False", "0", "True"]
+
+
+def test_the_first_request_does_not_wait_for_grpc(backend: Backend) -> None:
+    out = Script(
+        backend,
+        """
+        import importlib.abc
+        answered = threading.Event()
+
+        class Slow(importlib.abc.MetaPathFinder):
+            def find_spec(self, name, path, target=None):
+                if name == "grpc":
+                    assert answered.wait(10), "the request waits for the import"
+                    print("imported by", threading.current_thread().name != "MainThread")
+                return None
+
+        sys.meta_path.insert(0, Slow())
+        request()
+        print("answered")
+        answered.set()
+        """,
+    ).output()
+    assert out.splitlines() == ["answered", "imported by True"]
+    assert len(backend.segments()) == 1
+
+
+@pytest.mark.usefixtures("settings")
+def test_a_request_is_reported_and_a_task_s_profile_too(backend: Backend) -> None:
+    backend.commands["shop"] = [task_command("/cart", MaxSamplingCount=1)]
+    application = Application(7001, {"service_name": "shop"})
+    serve(application, "/")
+    backend.wait(lambda: agent.current() is not None and _current_task() is not None)
+    serve(application, "/cart", busy=0.1)
+    backend.wait(lambda: len(backend.calls(FINISH)) == 1 and len(backend.segments()) == 2)
+    [profiled] = [each for each in backend.segments() if each.spans[0].operationName == "/cart"]
+    snapshots = backend.messages(SNAPSHOTS)
+    assert len(snapshots) >= 4
+    assert {snapshot.traceSegmentId for snapshot in snapshots} == {profiled.traceSegmentId}
+    assert {snapshot.stack.codeSignatures[0] for snapshot in snapshots} == {"/cart"}
+    assert [snapshot.sequence for snapshot in snapshots][:3] == [0, 1, 2]
+    finish = backend.messages(FINISH)[0]
+    assert (finish.service, finish.taskId) == ("shop", "task-serial-1")
+    assert finish.serviceInstance == profiled.serviceInstance == backend.messages(KEEP_ALIVE)[0].serviceInstance
+
+
+@pytest.mark.usefixtures("settings")
+def test_two_services_share_one_agent_and_both_report(backend: Backend) -> None:
+    shop, bank = (Application(7001, {"service_name": name}) for name in ("shop", "bank"))
+    for application in (shop, bank):
+        serve(application)
+    running = agent.current()
+    assert running is not None
+    assert sorted(running.services) == ["bank", "shop"]
+    backend.wait(lambda: len(backend.segments()) == 2 and len(backend.calls(QUERY)) >= 4)
+    for method in (PROPERTIES, KEEP_ALIVE, QUERY):
+        assert {message.service for message in backend.messages(method)} == {"shop", "bank"}
+    assert {segment.service for segment in backend.segments()} == {"shop", "bank"}
+    assert len({segment.serviceInstance for segment in backend.segments()}) == 1
+    backend.commands["bank"] = [task_command("/cart")]
+    backend.wait(lambda: running.services["bank"].tasks.current is not None)
+    assert running.services["shop"].tasks.current is None
+    serve(shop, "/cart", busy=0.05)
+    serve(bank, "/cart", busy=0.05)
+    backend.wait(lambda: len(backend.segments()) == 4 and len(backend.messages(SNAPSHOTS)) > 1)
+    [profiled] = [each for each in backend.segments()[2:] if each.service == "bank"]
+    assert {snapshot.traceSegmentId for snapshot in backend.messages(SNAPSHOTS)} == {profiled.traceSegmentId}
+
+
+def test_apps_of_one_service_are_one_member(recorded: Recorded) -> None:
+    first, second = (Application(component, {"service_name": "shop"}) for component in (7001, 7004))
+    serve(first)
+    serve(second)
+    assert list(recorded.agent.services) == ["shop"]
+    assert [segment.component for segment in recorded.segments] == [7001, 7004]
+
+
+def test_apps_that_disagree_on_a_setting_of_the_process_are_told_once(
+    recorded: Recorded, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = Application(7001, {"service_name": "shop", "profile_max_parallel": 5})
+    second = Application(7001, {"service_name": "bank", "profile_max_parallel": 6, "authentication": ""})
+    serve(first)
+    for _ in range(3):
+        assert second.begin("GET", "/") is None
+    serve(first)
+    assert len(recorded.segments) == 2
+    assert caplog.messages == [
+        "swprof_mw is off: profile_max_parallel must be the same in all apps of a process, but two of them have 5 and 6"
+    ]
+
+
+def test_a_service_without_a_name_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="service_name is not set"):
+        agent.attach(Config.load({}, environ={}), "")
+    assert agent.attach(Config.load({}, environ={}), "flask app").name == "flask app"
+
+
+def test_properties_say_what_the_instance_is(recorded: Recorded) -> None:
+    application = Application(7001, {"service_name": "shop", "instance_properties": {"zone": "b"}, "namespace": "eu"})
+    serve(application)
+    properties = dict(recorded.service().properties())
+    assert properties["language"] == "python"
+    assert properties["Process No."] == str(os.getpid())
+    assert {"OS Name", "hostname", "ipv4", "python"} < properties.keys()
+    assert (properties["zone"], properties["namespace"]) == ("b", "eu")
+
+
+def test_a_host_without_an_address_is_its_own(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(host: str) -> str:
+        raise OSError(host)
+
+    monkeypatch.setattr("socket.gethostbyname", fail)
+    serve(Application(7001, {"service_name": "shop"}))
+    assert dict(recorded.service().properties())["ipv4"] == "127.0.0.1"
+
+
+# The end.
+
+
+@pytest.mark.usefixtures("settings")
+def test_shutting_down_sends_all_and_ends_the_tasks(backend: Backend) -> None:
+    backend.commands["shop"] = [task_command("/cart")]
+    application = Application(7001, {"service_name": "shop"})
+    serve(application, "/")
+    backend.wait(lambda: _current_task() is not None)
+    serve(application, "/cart", busy=0.05)
+    began = time.monotonic()
+    agent.shut_down()
+    assert time.monotonic() - began < 2.0
+    assert agent.current() is None
+    assert len(backend.segments()) == 2
+    assert backend.messages(SNAPSHOTS)
+    assert len(backend.calls(FINISH)) == 1
+    agent.shut_down()  # nothing is left to do
+
+
+def test_what_is_queued_arrives_at_the_end_of_the_interpreter(backend: Backend) -> None:
+    backend.commands["shop"] = [task_command("/cart")]
+    Script(
+        backend,
+        """
+        from swprof_mw import agent
+        request("/")
+        service = agent.current().services["shop"]
+        wait_for(lambda: service.tasks.current is not None)
+        wait_for(lambda: service._agent.reporter.segments.sent == 1)
+        for _ in range(3):
+            request()
+        """,
+    ).output()
+    profiled = {each.traceSegmentId for each in backend.segments() if each.spans[0].operationName == "/cart"}
+    assert len(profiled) == 3
+    assert {snapshot.traceSegmentId for snapshot in backend.messages(SNAPSHOTS)} == profiled
+    for segment in profiled:
+        own = [each for each in backend.messages(SNAPSHOTS) if each.traceSegmentId == segment]
+        # closed by a last one at the request's end, which only the end of the sampler could send
+        assert own[-1].time - own[0].time >= 40
+    assert len(backend.calls(FINISH)) == 1
+
+
+def test_a_script_that_ends_at_once_is_reported(backend: Backend) -> None:
+    Script(backend, "request(seconds=0)").output()
+    assert len(backend.segments()) == 1
+
+
+def test_an_exception_or_sys_exit_ends_like_any_other(backend: Backend) -> None:
+    Script(backend, "request(); sys.exit(0)").output()
+    assert len(backend.segments()) == 1
+
+
+def test_a_child_of_multiprocessing_is_flushed_too(backend: Backend) -> None:
+    out = Script(
+        backend,
+        """
+        import multiprocessing
+        child = multiprocessing.get_context("fork").Process(target=request)
+        child.start()
+        child.join(20)
+        print(child.exitcode)
+        """,
+    ).output()
+    assert out.split() == ["0"]
+    assert len(backend.segments()) == 1
+
+
+@pytest.mark.parametrize("how", ["refused", "hanging"])
+def test_the_end_comes_within_two_seconds_though_the_backend_does_not_answer(backend: Backend, how: str) -> None:
+    if how == "refused":
+        backend.stop()
+    backend.fault(hangs=True)
+    out = Script(
+        backend,
+        """
+        import atexit
+        for _ in range(20):
+            request(seconds=0)
+        time.sleep(0.5)
+        ending = time.monotonic()
+        atexit.register(lambda: print(time.monotonic() - ending))
+        """,
+    ).output()
+    assert float(out) < 2.2
+
+
+# Forks.
+
+FORK = """
+def fork(child):
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        child()
+        from swprof_mw import agent
+        agent.shut_down()
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+def end_of(pid, seconds=20.0):
+    end = time.monotonic() + seconds
+    while True:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return status
+        if time.monotonic() > end:
+            os.kill(pid, 9)
+            os.waitpid(pid, 0)
+            return "hangs"
+        time.sleep(0.02)
+"""
+
+
+def test_an_app_that_is_loaded_and_then_forked_reports_from_each_child(backend: Backend) -> None:
+    out = Script(
+        backend,
+        FORK
+        + """
+def child():
+    from swprof_mw import agent
+    request()
+    wait_for(lambda: agent.current().reporter.segments.sent == 1)
+
+print([end_of(pid) for pid in [fork(child) for _ in range(3)]])
+""",
+    ).output()
+    assert out.strip() == "[0, 0, 0]"
+    assert len({segment.serviceInstance for segment in backend.segments()}) == 3
+    assert len({message.serviceInstance for message in backend.messages(PROPERTIES)}) == 3
+
+
+@pytest.mark.parametrize("support", ["", "1"], ids=["unset", "on"])
+def test_a_child_of_a_process_that_has_reported_reports_as_itself(backend: Backend, support: str) -> None:
+    environment = {"GRPC_ENABLE_FORK_SUPPORT": support} if support else {}
+    out = Script(
+        backend,
+        FORK
+        + """
+from swprof_mw import agent
+request()
+parent = agent.current()
+wait_for(lambda: parent.reporter.segments.sent == 1)
+for _ in range(3):
+    print(end_of(fork(lambda: request("/child"))))
+    request()
+print(agent.current() is parent)
+""",
+        **environment,
+    ).output()
+    assert out.split() == ["0", "0", "0", "True"]
+    by_instance: dict[str, list[str]] = {}
+    for segment in backend.segments():
+        by_instance.setdefault(segment.serviceInstance, []).append(segment.spans[0].operationName)
+    assert sorted(by_instance.values()) == [["/cart"] * 4, ["/child"], ["/child"], ["/child"]]
+    ids = [segment.traceSegmentId for segment in backend.segments()]
+    assert len(set(ids)) == len(ids)
+
+
+def test_a_fork_waits_a_moment_for_the_call_in_flight_and_not_longer(backend: Backend) -> None:
+    backend.fault(KEEP_ALIVE, delay=1.0)
+    out = Script(
+        backend,
+        FORK
+        + """
+from swprof_mw import agent
+request()
+parent = agent.current()
+wait_for(lambda: parent.reporter._calling.locked())
+time.sleep(0.3)
+began = time.monotonic()
+pid = os.fork()
+if not pid:
+    os._exit(0)
+print(time.monotonic() - began)
+os.waitpid(pid, 0)
+wait_for(lambda: parent.reporter.segments.sent == 1)
+""",
+        SW_AGENT_COLLECTOR_HEARTBEAT_PERIOD="0.1",
+    ).output()
+    assert 0.0 <= float(out) < 0.5
+
+
+def test_a_child_forked_while_a_request_is_sampled_has_the_switch_interval_of_the_app(backend: Backend) -> None:
+    backend.commands["shop"] = [task_command("/cart")]
+    out = Script(
+        backend,
+        FORK
+        + """
+from swprof_mw import agent
+request("/")
+wait_for(lambda: agent.current().services["shop"].tasks.current is not None)
+span = shop.begin("GET", "/cart")
+span.enter(sys._getframe())
+span.route("/cart")
+wait_for(lambda: sys.getswitchinterval() < 0.005)
+read, write = os.pipe()
+pid = os.fork()
+if not pid:
+    os.write(write, str(sys.getswitchinterval()).encode())
+    span.end(200)
+    os._exit(0)
+print(os.read(read, 100).decode(), os.waitpid(pid, 0)[1])
+span.end(200)
+""",
+    ).output()
+    assert out.split() == ["0.005", "0"]
+
+
+def _current_task() -> Any:
+    running = agent.current()
+    with contextlib.suppress(AttributeError, StopIteration):
+        return next(iter(running.services.values())).tasks.current  # type: ignore[union-attr]
+    return None

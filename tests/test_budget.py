@@ -1,0 +1,95 @@
+"""What the sampler may cost: above it the period grows, far below it shrinks again. With clocks set by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from swprof_mw.profiling.budget import PATIENCE, Budget
+from tests.doubles import SECOND
+
+
+class Scene:
+    """A budget of 5 % of a core, and how much the sampler uses.
+
+    Attributes:
+        now: monotonic ns.
+        used: processor time of the sampler's thread, ns.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 100 * SECOND
+        self.used = 3 * SECOND
+        monkeypatch.setattr("swprof_mw.profiling.budget.time.thread_time_ns", lambda: self.used)
+        self.budget = Budget(5.0)
+        self.budget.start(self.now)
+
+    def stretch_after(self, percent: float, seconds: float = 1.0, watched: int = 10) -> int:
+        """Use so much of a core for so long, watched so often on the way."""
+        for _ in range(watched):
+            self.now += int(seconds * SECOND / watched)
+            self.used += int(seconds * SECOND / watched * percent / 100)
+            self.budget.watch(self.now)
+        return self.budget.stretch
+
+
+@pytest.fixture
+def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
+    return Scene(monkeypatch)
+
+
+def windows(scene: Scene, percent: float, count: int = 1) -> list[int]:
+    """The stretch after each of so many windows, in which so much of a core was used."""
+    return [scene.stretch_after(percent, seconds=0.6, watched=1) for _ in range(count)]
+
+
+def test_within_its_budget_the_period_stays(scene: Scene) -> None:
+    assert scene.stretch_after(4.9, seconds=60) == 1
+
+
+def test_one_dear_window_is_none(scene: Scene) -> None:
+    assert windows(scene, 50) + windows(scene, 1) + windows(scene, 50) + windows(scene, 1) == [1, 1, 1, 1]
+
+
+def test_above_its_budget_the_period_doubles_until_it_is_kept(scene: Scene) -> None:
+    found = [scene.stretch_after(18 / scene.budget.stretch, seconds=0.6) for _ in range(PATIENCE * 4)]
+    assert found[PATIENCE - 1 :: PATIENCE] == [2, 4, 4, 4]
+
+
+def test_a_longer_period_is_told_with_the_cost(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    windows(scene, 50, PATIENCE)
+    [record] = caplog.records
+    assert "50.0 %" in record.getMessage()
+    assert "5.0 %" in record.getMessage()
+
+
+def test_far_below_its_budget_the_period_goes_back_step_by_step(scene: Scene) -> None:
+    assert windows(scene, 50, 2 * PATIENCE)[-1] == 4
+    assert windows(scene, 0.5, 3) == [2, 1, 1]
+
+
+def test_where_half_the_period_would_be_too_dear_it_does_not_swing(scene: Scene) -> None:
+    windows(scene, 6, PATIENCE)
+    assert set(windows(scene, 3, 20)) == {2}
+
+
+def test_there_is_an_end_to_it(scene: Scene) -> None:
+    assert scene.stretch_after(100, seconds=3600, watched=3600) == 64
+
+
+def test_a_moment_is_too_short_to_judge_by(scene: Scene) -> None:
+    assert scene.stretch_after(100, seconds=0.4) == 1
+
+
+def test_a_pause_does_not_count(scene: Scene) -> None:
+    """A minute asleep would make any cost look small."""
+    for _ in range(PATIENCE):
+        scene.now += 60 * SECOND
+        scene.budget.start(scene.now)
+        windows(scene, 20)
+    assert scene.budget.stretch == 2
+
+
+def test_what_was_used_before_the_start_does_not_count(scene: Scene) -> None:
+    scene.used += 10 * SECOND
+    scene.budget.start(scene.now)
+    assert scene.stretch_after(1, seconds=0.6) == 1

@@ -1,0 +1,359 @@
+"""The Flask middleware: how it is put in, what its spans say, that tasks are there before the view, and profiles."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask, Response, abort, request, stream_with_context
+
+from swprof_mw import agent
+from swprof_mw.config import ConfigError
+from swprof_mw.flask import SWProfiler
+from swprof_mw.profiling.locate.place import current_request
+from swprof_mw.span import EntrySpan
+from tests.recorded import Recorded
+from tests.wsgi_client import ask, make_environ
+
+
+def make_app(name: str = "shop") -> Flask:
+    """An app without us."""
+    app = Flask(name)
+    app.config["TESTING"] = False
+
+    @app.get("/users/<int:uid>")
+    def user(uid: int) -> str:
+        return f"user {uid}"
+
+    @app.get("/fail")
+    def fail() -> str:
+        raise ValueError("secret")
+
+    return app
+
+
+def instrumented(app: Flask, **settings: Any) -> Flask:
+    """The same app, with us."""
+    app.wsgi_app = SWProfiler(app, **settings)  # type: ignore[method-assign]
+    return app
+
+
+def sampled() -> bool:
+    """Whether the request that the calling code belongs to is being profiled."""
+    span = current_request.get()
+    assert isinstance(span, EntrySpan)
+    return span.profiler is not None
+
+
+# How it is put in
+
+
+def test_the_middleware_calls_what_the_app_had_before(recorded: Recorded) -> None:
+    app = make_app()
+    before = app.wsgi_app
+    profiler = SWProfiler(app)
+    app.wsgi_app = profiler  # type: ignore[method-assign]
+    assert profiler.app == before
+    assert app.extensions["swprof"] is profiler
+    assert ask(app, "/users/7").body == b"user 7"
+    assert recorded.last.component == 7001
+
+
+def test_an_app_may_come_later(recorded: Recorded) -> None:
+    profiler = SWProfiler(service_name="later")
+    apps = [make_app("one"), make_app("two")]
+    for app in apps:
+        profiler.init_app(app)
+        assert isinstance(app.extensions["swprof"], SWProfiler)
+        ask(app, "/users/7")
+    assert [segment.service for segment in recorded.segments] == ["later", "later"]
+
+
+def test_without_an_app_it_says_what_is_missing(recorded: Recorded) -> None:
+    with pytest.raises(RuntimeError, match="init_app"):
+        ask(SWProfiler(), "/")
+
+
+def test_two_apps_are_two_services_by_their_names(recorded: Recorded) -> None:
+    one, two = instrumented(make_app("one")), instrumented(make_app("two"), service_name="second")
+    ask(one, "/users/7")
+    ask(two, "/users/7")
+    assert [segment.service for segment in recorded.segments] == ["one", "second"]
+
+
+def test_the_middleware_twice_makes_one_span(recorded: Recorded) -> None:
+    ask(instrumented(instrumented(make_app())), "/users/7")
+    assert [segment.operation for segment in recorded.segments] == ["/users/<int:uid>"]
+
+
+def test_off_gives_back_what_the_app_had() -> None:
+    app = make_app()
+    before = app.wsgi_app
+    assert SWProfiler(app, enabled=False) == before
+    SWProfiler(enabled=False).init_app(app)
+    assert "wsgi_app" not in vars(app)
+    assert "swprof" not in app.extensions
+    assert ask(app, "/users/7").body == b"user 7"
+    assert agent.current() is None
+
+
+def test_off_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SWPROF_ENABLED", "off")
+    app = make_app()
+    assert SWProfiler(app) == app.wsgi_app
+
+
+def test_off_in_the_apps_own_settings(recorded: Recorded) -> None:
+    app = instrumented(make_app())
+    app.config["SWPROF"] = {"enabled": False}
+    assert ask(app, "/users/7").body == b"user 7"
+    assert agent.current() is None
+
+
+def test_the_apps_settings_are_read_at_the_first_request(recorded: Recorded) -> None:
+    app = instrumented(make_app())
+    app.config["SWPROF"] = {"service_name": "filled late"}
+    ask(app, "/users/7")
+    assert recorded.last.service == "filled late"
+
+
+@pytest.mark.parametrize("settings", [{"profile_max_parallel": 0}, {"servicename": "x"}, "service_name=x"])
+def test_a_bad_setting_found_late_is_logged_once_and_the_app_runs(
+    recorded: Recorded, caplog: pytest.LogCaptureFixture, settings: object
+) -> None:
+    app = instrumented(make_app())
+    app.config["SWPROF"] = settings
+    for _ in range(3):
+        assert ask(app, "/users/7").body == b"user 7"
+    assert len([record for record in caplog.records if record.name == "swprof_mw"]) == 1
+    assert agent.current() is None
+
+
+@pytest.mark.parametrize("settings", [{"profile_max_parallel": 0}, {"servicename": "x"}])
+def test_a_bad_keyword_is_refused_where_it_is_written(settings: dict[str, Any]) -> None:
+    for app in (make_app(), None):
+        with pytest.raises(ConfigError, match=next(iter(settings))):
+            SWProfiler(app, **settings)
+
+
+def test_wrapping_an_app_starts_nothing_and_imports_no_grpc() -> None:
+    code = (
+        "import sys, threading, flask; from swprof_mw.flask import SWProfiler; app = flask.Flask('x');"
+        "app.wsgi_app = SWProfiler(app); SWProfiler(app, enabled=False);"
+        "assert 'grpc' not in sys.modules and 'swprof_mw.agent' not in sys.modules;"
+        "assert threading.active_count() == 1"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+# What its spans say
+
+
+def test_a_span_tells_of_the_request(recorded: Recorded) -> None:
+    ask(instrumented(make_app()), "/users/7?token=secret")
+    span = recorded.last
+    assert dict(span.tags) == {"http.method": "GET", "http.url": "/users/7", "http.status_code": "200"}
+    assert (span.operation, span.peer, span.is_error) == ("/users/<int:uid>", "192.0.2.7:5123", False)
+
+
+def test_an_exception_that_flask_turns_into_a_500_is_told(recorded: Recorded, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL)
+    assert ask(instrumented(make_app()), "/fail").status == "500 INTERNAL SERVER ERROR"
+    log = dict(recorded.last.log)
+    assert (log["error.kind"], log["message"]) == ("builtins.ValueError", "secret")
+    assert log["stack"].splitlines()[-1].endswith("in fail")
+    assert recorded.last.is_error
+
+
+def test_an_exception_that_flask_lets_pass_is_the_apps_own(recorded: Recorded) -> None:
+    app = instrumented(make_app())
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    with pytest.raises(ValueError, match="secret") as caught:
+        ask(app, "/fail")
+    assert caught.traceback[-1].name == "fail"
+    assert dict(recorded.last.log)["message"] == "secret"
+
+
+def test_what_the_app_handles_is_no_error(recorded: Recorded) -> None:
+    app = instrumented(make_app())
+    app.register_error_handler(ValueError, lambda _: ("handled", 400))
+    assert ask(app, "/fail").status == "400 BAD REQUEST"
+    assert not recorded.last.is_error
+    assert recorded.last.log == ()
+
+
+def test_a_failing_session_is_an_error_of_no_route(recorded: Recorded, caplog: pytest.LogCaptureFixture) -> None:
+    class NoStore:
+        """A session store that is down."""
+
+        def open_session(self, *_: object) -> None:
+            """Fail."""
+            raise ConnectionError("store")
+
+    caplog.set_level(logging.CRITICAL)
+    app = instrumented(make_app())
+    app.session_interface = NoStore()  # type: ignore[assignment]
+    assert ask(app, "/users/7").status[:3] == "500"
+    assert dict(recorded.last.log)["message"] == "store"
+    assert recorded.last.operation == "<unmatched>"
+
+
+# Tasks
+
+
+def watching(app: Flask) -> list[tuple[str, bool]]:
+    """Each step of a request of this app, and whether it was sampled by then."""
+    seen: list[tuple[str, bool]] = []
+
+    @app.url_value_preprocessor
+    def preprocess(endpoint: str | None, values: dict[str, Any] | None) -> None:
+        seen.append(("preprocess", sampled()))
+
+    @app.before_request
+    def before() -> None:
+        seen.append(("before", sampled()))
+
+    @app.get("/probe/<int:x>")
+    def probe(x: int) -> str:
+        seen.append(("view", sampled()))
+        return "probed"
+
+    return seen
+
+
+@pytest.mark.parametrize("task", ["/probe/<int:x>", "/probe/7"])
+def test_a_request_that_a_task_asks_for_is_sampled_before_any_of_its_code(recorded: Recorded, task: str) -> None:
+    app = make_app()
+    seen = watching(app)
+    instrumented(app)
+    ask(app, "/users/7")
+    seen.clear()
+    recorded.profile(task)
+    ask(app, "/probe/7")
+    assert seen == [("preprocess", True), ("before", True), ("view", True)]
+    assert not recorded.agent.sampler.taken
+
+
+def test_others_are_not(recorded: Recorded) -> None:
+    app = make_app()
+    seen = watching(app)
+    ask(instrumented(app), "/users/7")
+    seen.clear()
+    recorded.profile("/users/<int:uid>")
+    ask(app, "/probe/7")
+    assert seen == [("preprocess", False), ("before", False), ("view", False)]
+
+
+def test_a_request_without_a_route_can_be_asked_for(recorded: Recorded) -> None:
+    app = make_app()
+    seen = watching(app)
+    ask(instrumented(app), "/users/7")
+    seen.clear()
+    recorded.profile("<unmatched>")
+    ask(app, "/nothing")
+    assert seen == [("preprocess", True), ("before", True)]
+
+
+# Profiles
+
+
+def spend(seconds: float) -> None:
+    """Work that a profile shows."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        sum(range(100))
+
+
+def profiled(recorded: Recorded, app: Flask, path: str) -> list[str]:
+    """The lines of all stacks of one request."""
+    ask(instrumented(app), "/users/7")
+    recorded.profile(path)
+    ask(app, path)
+    assert not recorded.agent.sampler.taken
+    return [line for snapshot in recorded.snapshots for line in snapshot.stack]
+
+
+def test_a_profile_shows_the_generator_of_a_streamed_response(recorded: Recorded) -> None:
+    app = make_app()
+
+    @app.get("/stream")
+    def stream() -> Response:
+        def chunks() -> Iterator[str]:
+            for _ in range(3):
+                spend(0.03)
+                yield request.path
+
+        return Response(stream_with_context(chunks()))
+
+    lines = profiled(recorded, app, "/stream")
+    assert any("chunks:" in line for line in lines), lines
+    assert recorded.last.end - recorded.last.start >= 89
+
+
+def test_a_profile_shows_what_runs_when_a_response_is_closed(recorded: Recorded) -> None:
+    app = make_app()
+
+    def tidy_up() -> None:
+        spend(0.06)
+
+    @app.get("/closing")
+    def closing() -> Response:
+        response = Response("x")
+        response.call_on_close(tidy_up)
+        return response
+
+    lines = profiled(recorded, app, "/closing")
+    assert any("tidy_up:" in line for line in lines), lines
+
+
+def test_a_profile_shows_a_coroutine_view(recorded: Recorded) -> None:
+    app = make_app()
+
+    @app.get("/coroutine")
+    async def coroutine() -> str:
+        spend(0.04)
+        await asyncio.sleep(0.04)
+        return "x"
+
+    lines = profiled(recorded, app, "/coroutine")
+    assert any("coroutine:" in line for line in lines), lines
+
+
+def test_a_client_that_goes_away_gives_the_slot_back(recorded: Recorded) -> None:
+    app = make_app()
+    ended: list[str] = []
+
+    @app.get("/stream")
+    def stream() -> Response:
+        def chunks() -> Iterator[str]:
+            try:
+                yield "a"
+                yield "b"
+            finally:
+                ended.append("chunks")
+
+        return Response(chunks())
+
+    ask(instrumented(app), "/users/7")
+    recorded.profile("/stream")
+    body: Any = app(make_environ("/stream"), lambda *_: lambda data: None)
+    assert next(iter(body)) == b"a"
+    assert len(recorded.agent.sampler.taken) == 1
+    body.close()
+    assert ended == ["chunks"]
+    assert not recorded.agent.sampler.taken
+    assert recorded.last.operation == "/stream"
+
+
+def test_an_abort_keeps_the_route(recorded: Recorded) -> None:
+    app = make_app()
+    app.add_url_rule("/gone/<x>", "gone", lambda x: abort(410))
+    ask(instrumented(app), "/gone/1")
+    assert recorded.last.operation == "/gone/<x>"
+    assert dict(recorded.last.tags)["http.status_code"] == "410"

@@ -1,0 +1,1226 @@
+"""Where a request is, wherever its server and its app took it; and that nothing of another one is ever shown.
+
+Each scene takes a request to some place and holds it there. What is looked for are the functions of this file on the
+stack found, outermost first; those of the request beside it all begin with ``foreign``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextvars
+import functools
+import gc
+import sys
+import threading
+import time
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from types import TracebackType
+from typing import Any
+
+import anyio
+import anyio.from_thread
+import anyio.to_thread
+import pytest
+from asgiref.sync import async_to_sync, sync_to_async
+
+from swprof_mw.profiling.locate.frames import local
+from swprof_mw.profiling.locate.locator import Locator, Sample
+from swprof_mw.profiling.locate.place import Place, current_request
+from swprof_mw.profiling.locate.strand import State
+from tests.doubles import wait_until
+
+
+class Gate:
+    """Holds requests wherever they get to, until it is opened.
+
+    Attributes:
+        reached: how many are, or were, held.
+    """
+
+    def __init__(self) -> None:
+        self.reached = 0
+        self._open = threading.Event()
+
+    async def waits(self) -> None:
+        """Suspends the task."""
+        self.reached += 1
+        while not self._open.is_set():
+            await asyncio.sleep(0.001)
+
+    def blocks(self) -> None:
+        """Blocks the thread."""
+        self.reached += 1
+        assert self._open.wait(20)
+
+    def open(self) -> None:
+        """Let all go on."""
+        self._open.set()
+
+
+AsyncScene = Callable[[Gate], Coroutine[Any, Any, object]]
+SyncScene = Callable[[Gate], object]
+OWN = __file__
+
+
+def names(sample: Sample | None) -> list[str] | None:
+    """The functions of this file in a sample."""
+    if sample is None:
+        return None
+    return [code.co_name for code, _ in sample.positions if code.co_filename == OWN]
+
+
+def find(place: Place, locator: Locator | None = None) -> list[str] | None:
+    """Where the request is, as far as functions of this file go."""
+    return names((locator or Locator()).look().locate(place))
+
+
+async def serve(place: Place, scene: Coroutine[Any, Any, object]) -> None:
+    """What an ASGI adapter does around a request."""
+    token = current_request.set(place)
+    place.enter_task(sys._getframe(), asyncio.current_task(), asyncio.get_running_loop())
+    try:
+        await scene
+    finally:
+        place.ended = True
+        place.leave()
+        current_request.reset(token)
+
+
+def handle(place: Place, scene: Callable[[], object]) -> None:
+    """What a WSGI adapter does around a request."""
+    token = current_request.set(place)
+    place.enter(sys._getframe())
+    try:
+        scene()
+    finally:
+        place.ended = True
+        place.leave()
+        current_request.reset(token)
+
+
+async def held(gate: Gate, count: int = 1) -> None:
+    """Wait until so many are held; and a little longer, until all that follows from it has happened."""
+    deadline = time.monotonic() + 20
+    while gate.reached < count:
+        assert time.monotonic() < deadline, "the scene did not get there"
+        await asyncio.sleep(0.001)
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def foreign_child(gate: Gate) -> None:
+    await gate.waits()
+
+
+def foreign_work(gate: Gate) -> None:
+    gate.blocks()
+
+
+async def foreign_request(gate: Gate) -> None:
+    """The request beside: in child tasks, on a worker, and in itself."""
+    await asyncio.gather(
+        foreign_child(gate), asyncio.to_thread(foreign_work, gate), asyncio.wait_for(foreign_child(gate), 30)
+    )
+
+
+@contextmanager
+def opened_at_last(*gates: Gate) -> Iterator[None]:
+    """Whatever fails, nobody is held any longer."""
+    try:
+        yield
+    finally:
+        for gate in gates:
+            gate.open()
+
+
+async def beside(scene: AsyncScene, count: int = 1) -> tuple[list[str] | None, list[str] | None, Sample | None]:
+    """Hold a request in its scene, and another one beside it; where both are, and the first one's sample."""
+    gate, foreign_gate = Gate(), Gate()
+    place, foreign = Place(), Place()
+    other = asyncio.create_task(serve(foreign, foreign_request(foreign_gate)))
+    task = asyncio.create_task(serve(place, scene(gate)))
+    with opened_at_last(gate, foreign_gate):
+        await held(foreign_gate, 3)
+        await held(gate, count)
+        locator = Locator()
+        look = locator.look()
+        sample = look.locate(place)
+        found = names(sample), names(look.locate(foreign)), sample
+        # Once more, now that the locator knows all the tasks.
+        assert names(locator.look().locate(place)) == found[0]
+        del look
+    await asyncio.gather(task, other)
+    assert find(place, locator) is None
+    return found
+
+
+# Suspended in the request's own task.
+
+
+async def inner(gate: Gate) -> None:
+    await gate.waits()
+
+
+async def middle(gate: Gate) -> None:
+    await inner(gate)
+
+
+async def nested_coroutines(gate: Gate) -> None:
+    await middle(gate)
+
+
+async def generator(gate: Gate) -> AsyncIterator[int]:
+    yield 1
+    await inner(gate)
+    yield 2
+
+
+async def outer_generator(gate: Gate) -> AsyncIterator[int]:
+    async for number in generator(gate):
+        yield number
+
+
+async def async_for(gate: Gate) -> None:
+    async for _ in generator(gate):
+        pass
+
+
+async def async_for_through_another(gate: Gate) -> None:
+    async for _ in outer_generator(gate):
+        pass
+
+
+async def asend(gate: Gate) -> None:
+    numbers: Any = generator(gate)
+    await numbers.__anext__()
+    await numbers.asend(None)
+
+
+async def catching_generator(gate: Gate) -> AsyncIterator[int]:
+    try:
+        yield 1
+    except ValueError:
+        await inner(gate)
+        yield 2
+
+
+async def athrow(gate: Gate) -> None:
+    numbers: Any = catching_generator(gate)
+    await numbers.__anext__()
+    await numbers.athrow(ValueError())
+
+
+async def aclose(gate: Gate) -> None:
+    async def closing() -> AsyncIterator[int]:
+        try:
+            yield 1
+        finally:
+            await inner(gate)
+
+    numbers: Any = closing()
+    await numbers.__anext__()
+    await numbers.aclose()
+
+
+async def anext_with_default(gate: Gate) -> None:
+    numbers = generator(gate)
+    await anext(numbers, None)
+    await anext(numbers, None)
+
+
+@asynccontextmanager
+async def manager(gate: Gate) -> AsyncIterator[None]:
+    await inner(gate)
+    yield
+
+
+async def async_with(gate: Gate) -> None:
+    async with manager(gate):
+        pass
+
+
+class Manager:
+    """An asynchronous context manager written out."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await inner(self._gate)
+
+
+async def leaving_async_with(gate: Gate) -> None:
+    async with Manager(gate):
+        pass
+
+
+class Delegating:
+    """Awaitable by another's ``__await__``."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return inner(self._gate).__await__()
+
+
+class Generating:
+    """Awaitable by a generator."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    def __await__(self) -> Generator[Any, None, None]:
+        yield from inner(self._gate).__await__()
+
+
+async def awaitable_that_delegates(gate: Gate) -> None:
+    await Delegating(gate)
+
+
+async def awaitable_that_generates(gate: Gate) -> None:
+    await Generating(gate)
+
+
+# Suspended in child tasks.
+
+
+async def gather(gate: Gate) -> None:
+    await asyncio.gather(asyncio.sleep(0), middle(gate))
+
+
+async def gather_in_gather(gate: Gate) -> None:
+    await asyncio.gather(asyncio.gather(middle(gate)), asyncio.sleep(0))
+
+
+async def created_task(gate: Gate) -> None:
+    await asyncio.create_task(middle(gate))
+
+
+async def task_of_a_task(gate: Gate) -> None:
+    await asyncio.create_task(created_task(gate))
+
+
+async def wait_for(gate: Gate) -> None:
+    await asyncio.wait_for(middle(gate), 30)
+
+
+async def shield(gate: Gate) -> None:
+    await asyncio.shield(middle(gate))
+
+
+async def wait_for_shield(gate: Gate) -> None:
+    await asyncio.wait_for(asyncio.shield(asyncio.create_task(middle(gate))), 30)
+
+
+async def wait(gate: Gate) -> None:
+    await asyncio.wait({asyncio.create_task(middle(gate))})
+
+
+async def as_completed(gate: Gate) -> None:
+    for done in asyncio.as_completed([middle(gate)]):
+        await done
+
+
+async def anyio_group(gate: Gate) -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(middle, gate)
+
+
+async def anyio_timeout(gate: Gate) -> None:
+    with anyio.fail_after(30):
+        await middle(gate)
+
+
+async def listener(gate: Gate) -> None:
+    await asyncio.sleep(30)
+
+
+async def deep_listener(gate: Gate) -> None:
+    await listener(gate)
+
+
+async def with_a_listener(gate: Gate) -> None:
+    """A task that nobody waits for, started by the request."""
+    helper = asyncio.create_task(deep_listener(gate))
+    await asyncio.sleep(0)
+    try:
+        await gate.waits()
+    finally:
+        helper.cancel()
+
+
+async def a_child_beside_a_listener(gate: Gate) -> None:
+    helper = asyncio.create_task(deep_listener(gate))
+    try:
+        await asyncio.create_task(inner(gate))
+    finally:
+        helper.cancel()
+
+
+#: Each scene, and where its request is, the scene's own function and the gate's left out.
+SUSPENDED: dict[AsyncScene, list[str]] = {
+    inner: [],
+    nested_coroutines: ["middle", "inner"],
+    async_for: ["generator", "inner"],
+    async_for_through_another: ["outer_generator", "generator", "inner"],
+    asend: ["generator", "inner"],
+    athrow: ["catching_generator", "inner"],
+    aclose: ["closing", "inner"],
+    anext_with_default: ["generator", "inner"],
+    async_with: ["manager", "inner"],
+    leaving_async_with: ["__aexit__", "inner"],
+    awaitable_that_delegates: ["inner"],
+    awaitable_that_generates: ["__await__", "inner"],
+    gather: ["middle", "inner"],
+    gather_in_gather: ["middle", "inner"],
+    created_task: ["middle", "inner"],
+    task_of_a_task: ["created_task", "middle", "inner"],
+    wait_for: ["middle", "inner"],
+    shield: ["middle", "inner"],
+    wait_for_shield: ["middle", "inner"],
+    wait: ["middle", "inner"],
+    as_completed: ["middle", "inner"],
+    anyio_group: ["middle", "inner"],
+    anyio_timeout: ["middle", "inner"],
+    with_a_listener: [],
+    a_child_beside_a_listener: ["inner"],
+}
+
+if sys.version_info >= (3, 11):
+
+    async def timeout(gate: Gate) -> None:
+        async with asyncio.timeout(30):
+            await middle(gate)
+
+    async def task_group(gate: Gate) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(middle(gate))
+
+    async def task_group_in_a_group(gate: Gate) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(task_group(gate))
+
+    async def task_of_a_group_awaited_in_it(gate: Gate) -> None:
+        async with asyncio.TaskGroup() as group:
+            await group.create_task(middle(gate))
+
+    SUSPENDED |= {
+        timeout: ["middle", "inner"],
+        task_group: ["middle", "inner"],
+        task_group_in_a_group: ["task_group", "middle", "inner"],
+        task_of_a_group_awaited_in_it: ["middle", "inner"],
+    }
+
+if sys.version_info >= (3, 12):
+
+    async def eager_task(gate: Gate) -> None:
+        loop = asyncio.get_running_loop()
+        await asyncio.Task(middle(gate), loop=loop, eager_start=True)
+
+    SUSPENDED |= {eager_task: ["middle", "inner"]}
+
+
+def scenes(table: dict[Any, list[str]]) -> pytest.MarkDecorator:
+    """A test for each scene of a table."""
+    return pytest.mark.parametrize(
+        ("scene", "inside"), table.items(), ids=[getattr(scene, "__name__", "?") for scene in table]
+    )
+
+
+@scenes(SUSPENDED)
+def test_a_request_that_waits_is_found_where_it_waits(scene: AsyncScene, inside: list[str]) -> None:
+    found, foreign, sample = asyncio.run(beside(scene))
+    assert found == [scene.__name__, *inside, "waits"]
+    assert foreign is not None
+    assert all(name.startswith("foreign") for name in foreign[:-1])
+    assert sample is not None
+    assert sample.state is State.WAITING
+    assert sample.thread_id == 0
+
+
+# On worker threads.
+
+
+def work(gate: Gate) -> None:
+    gate.blocks()
+
+
+def deeper_work(gate: Gate) -> None:
+    work(gate)
+
+
+async def to_thread(gate: Gate) -> None:
+    await asyncio.to_thread(deeper_work, gate)
+
+
+async def executor_without_context(gate: Gate) -> None:
+    await asyncio.get_running_loop().run_in_executor(None, deeper_work, gate)
+
+
+async def executor_of_its_own(gate: Gate) -> None:
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        await asyncio.get_running_loop().run_in_executor(pool, functools.partial(deeper_work, gate))
+
+
+async def executor_with_context(gate: Gate) -> None:
+    context = contextvars.copy_context()
+    await asyncio.get_running_loop().run_in_executor(None, functools.partial(context.run, deeper_work, gate))
+
+
+async def executor_in_a_child(gate: Gate) -> None:
+    await asyncio.gather(executor_without_context(gate), asyncio.sleep(0))
+
+
+async def executor_shielded(gate: Gate) -> None:
+    await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, deeper_work, gate))
+
+
+async def executor_with_a_timeout(gate: Gate) -> None:
+    await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(None, deeper_work, gate), 30)
+
+
+async def wrapped_future(gate: Gate) -> None:
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        await asyncio.wrap_future(pool.submit(deeper_work, gate))
+
+
+async def anyio_thread(gate: Gate) -> None:
+    await anyio.to_thread.run_sync(deeper_work, gate)
+
+
+async def asgiref_thread(gate: Gate) -> None:
+    await sync_to_async(deeper_work, thread_sensitive=False)(gate)
+
+
+async def asgiref_sensitive_thread(gate: Gate) -> None:
+    await sync_to_async(deeper_work, thread_sensitive=True)(gate)
+
+
+def submits_and_waits(gate: Gate) -> None:
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        pool.submit(deeper_work, gate).result()
+
+
+async def pool_in_a_thread(gate: Gate) -> None:
+    await asyncio.to_thread(submits_and_waits, gate)
+
+
+WORKING: dict[AsyncScene, list[str]] = {
+    to_thread: ["deeper_work", "work"],
+    executor_without_context: ["deeper_work", "work"],
+    executor_of_its_own: ["deeper_work", "work"],
+    executor_with_context: ["deeper_work", "work"],
+    executor_in_a_child: ["executor_without_context", "deeper_work", "work"],
+    executor_shielded: ["deeper_work", "work"],
+    executor_with_a_timeout: ["deeper_work", "work"],
+    wrapped_future: ["deeper_work", "work"],
+    anyio_thread: ["deeper_work", "work"],
+    asgiref_thread: ["deeper_work", "work"],
+    asgiref_sensitive_thread: ["deeper_work", "work"],
+    pool_in_a_thread: ["submits_and_waits", "deeper_work", "work"],
+}
+
+
+@scenes(WORKING)
+def test_a_request_whose_work_is_on_a_worker_thread_is_found_there(scene: AsyncScene, inside: list[str]) -> None:
+    found, foreign, sample = asyncio.run(beside(scene))
+    assert found == [scene.__name__, *inside, "blocks"]
+    assert foreign is not None
+    assert all(name.startswith("foreign") for name in foreign[:-1])
+    assert sample is not None
+    assert sample.state is State.ON_THREAD
+    assert sample.thread_id != threading.get_ident()
+
+
+# A worker that goes back to the loop.
+
+
+def back_by_anyio(gate: Gate) -> None:
+    anyio.from_thread.run(middle, gate)
+
+
+async def anyio_from_thread(gate: Gate) -> None:
+    await anyio.to_thread.run_sync(back_by_anyio, gate)
+
+
+def back_by_asgiref(gate: Gate) -> None:
+    async_to_sync(middle)(gate)
+
+
+async def asgiref_there_and_back(gate: Gate) -> None:
+    await sync_to_async(back_by_asgiref)(gate)
+
+
+async def asgiref_there_and_back_insensitive(gate: Gate) -> None:
+    await sync_to_async(back_by_asgiref, thread_sensitive=False)(gate)
+
+
+def loop_of_its_own(gate: Gate) -> None:
+    asyncio.run(middle(gate))
+
+
+async def loop_in_a_thread(gate: Gate) -> None:
+    await asyncio.to_thread(loop_of_its_own, gate)
+
+
+THERE_AND_BACK: dict[AsyncScene, list[str]] = {
+    anyio_from_thread: ["back_by_anyio", "middle", "inner"],
+    asgiref_there_and_back: ["back_by_asgiref", "middle", "inner"],
+    asgiref_there_and_back_insensitive: ["back_by_asgiref", "middle", "inner"],
+    loop_in_a_thread: ["loop_of_its_own", "middle", "inner"],
+}
+
+
+@scenes(THERE_AND_BACK)
+def test_a_worker_that_waits_for_a_task_leads_on_to_it(scene: AsyncScene, inside: list[str]) -> None:
+    found, foreign, _ = asyncio.run(beside(scene))
+    assert found == [scene.__name__, *inside, "waits"]
+    assert foreign is not None
+    assert all(name.startswith("foreign") for name in foreign[:-1])
+
+
+# Requests on their own thread.
+
+
+def in_itself(gate: Gate) -> None:
+    deeper_work(gate)
+
+
+def submit_and_result(gate: Gate) -> None:
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        pool.submit(deeper_work, gate).result()
+
+
+def submit_and_exception(gate: Gate) -> None:
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        pool.submit(deeper_work, gate).exception(timeout=30)
+
+
+def submit_with_context(gate: Gate) -> None:
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        pool.submit(contextvars.copy_context().run, deeper_work, gate).result()
+
+
+def pool_map(gate: Gate) -> None:
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        list(pool.map(deeper_work, [gate]))
+
+
+def futures_wait(gate: Gate) -> None:
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        concurrent.futures.wait([pool.submit(deeper_work, gate)])
+
+
+def futures_as_completed(gate: Gate) -> None:
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for _ in concurrent.futures.as_completed([pool.submit(deeper_work, gate)]):
+            pass
+
+
+def start_and_join(gate: Gate) -> None:
+    thread = threading.Thread(target=deeper_work, args=(gate,))
+    thread.start()
+    thread.join()
+
+
+def start_with_context_and_join(gate: Gate) -> None:
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(deeper_work, gate))
+    thread.start()
+    thread.join(timeout=30)
+
+
+ON_THREAD: dict[SyncScene, list[str]] = {
+    in_itself: ["deeper_work", "work"],
+    submit_and_result: ["deeper_work", "work"],
+    submit_and_exception: ["deeper_work", "work"],
+    submit_with_context: ["deeper_work", "work"],
+    pool_map: ["deeper_work", "work"],
+    futures_wait: ["deeper_work", "work"],
+    futures_as_completed: ["deeper_work", "work"],
+    start_and_join: ["deeper_work", "work"],
+    start_with_context_and_join: ["deeper_work", "work"],
+}
+
+
+@contextmanager
+def on_threads(gate: Gate, count: int, **requests: Callable[[], object]) -> Iterator[dict[str, Place]]:
+    """Handle these requests, each on a thread of its own, until so many are held."""
+    places = {name: Place() for name in requests}
+    with concurrent.futures.ThreadPoolExecutor(len(requests)) as pool, opened_at_last(gate):
+        done = [pool.submit(handle, places[name], scene) for name, scene in requests.items()]
+        wait_until(lambda: gate.reached >= count or any(each.done() for each in done))
+        yield places
+        gate.open()
+        for each in done:
+            each.result(20)
+
+
+def foreign_view(gate: Gate) -> None:
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        pool.submit(foreign_work, gate).result()
+
+
+@scenes(ON_THREAD)
+def test_a_request_on_its_own_thread_is_found_with_the_threads_it_waits_for(
+    scene: SyncScene, inside: list[str]
+) -> None:
+    gate = Gate()
+    requests = {"mine": lambda: scene(gate), "other": lambda: foreign_view(gate)}
+    with on_threads(gate, 2, **requests) as places:
+        # From being held to being blocked there is a moment, for the thread that waits.
+        wait_until(lambda: find(places["mine"]) == ["<lambda>", scene.__name__, *inside, "blocks"], 5)
+        wait_until(lambda: find(places["other"]) == ["<lambda>", "foreign_view", "foreign_work", "blocks"], 5)
+
+
+def sync_view_calls_async(gate: Gate) -> None:
+    async_to_sync(middle)(gate)
+
+
+def sync_view_runs_a_loop(gate: Gate) -> None:
+    asyncio.run(middle(gate))
+
+
+async def awaits_sync(gate: Gate) -> None:
+    await sync_to_async(deeper_work)(gate)
+
+
+def sync_async_sync(gate: Gate) -> None:
+    async_to_sync(awaits_sync)(gate)
+
+
+SYNC_TO_ASYNC: dict[SyncScene, list[str]] = {
+    sync_view_calls_async: ["middle", "inner", "waits"],
+    sync_view_runs_a_loop: ["middle", "inner", "waits"],
+    sync_async_sync: ["awaits_sync", "deeper_work", "work", "blocks"],
+}
+
+
+@scenes(SYNC_TO_ASYNC)
+def test_a_request_on_its_own_thread_that_runs_a_loop_is_found_in_its_tasks(
+    scene: SyncScene, inside: list[str]
+) -> None:
+    gate = Gate()
+    with on_threads(gate, 1, mine=lambda: scene(gate)) as places:
+        wait_until(lambda: find(places["mine"]) == ["<lambda>", scene.__name__, *inside], 5)
+
+
+def test_a_thread_that_a_request_started_without_context_and_left_alone_is_not_shown() -> None:
+    gate = Gate()
+
+    def view() -> None:
+        thread = threading.Thread(target=foreign_work, args=(gate,))
+        thread.start()
+        deeper_work(gate)
+        thread.join()
+
+    with on_threads(gate, 2, mine=view) as places:
+        assert find(places["mine"]) == ["view", "deeper_work", "work", "blocks"]
+
+
+# Running.
+
+
+class Probe:
+    """Looks, from the very code that is looked for.
+
+    Attributes:
+        found: where the request was.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self.found: list[list[str] | None] = []
+        self.samples: list[Sample | None] = []
+        self._place = place
+        self._locator = Locator()
+
+    def look(self) -> None:
+        """Look now."""
+        self.samples.append(self._locator.look().locate(self._place))
+        self.found.append(names(self.samples[-1]))
+
+
+async def run_inner(probe: Probe) -> None:
+    probe.look()
+    await asyncio.sleep(0)
+    probe.look()
+
+
+async def run_nested(probe: Probe) -> None:
+    await run_inner(probe)
+
+
+async def run_child(probe: Probe) -> None:
+    await asyncio.create_task(run_nested(probe))
+
+
+async def run_gathered(probe: Probe) -> None:
+    await asyncio.gather(asyncio.sleep(0.01), run_nested(probe))
+
+
+async def run_group(probe: Probe) -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(run_nested, probe)
+
+
+async def run_generator(probe: Probe) -> None:
+    async def numbers() -> AsyncIterator[int]:
+        await run_inner(probe)
+        yield 1
+
+    async for _ in numbers():
+        pass
+
+
+async def run_unawaited(probe: Probe) -> None:
+    """A task that runs beats the wait of the one that made it."""
+    helper = asyncio.create_task(run_nested(probe))
+    await asyncio.sleep(0.02)
+    await helper
+
+
+RUNNING: dict[Callable[[Probe], Awaitable[None]], list[str]] = {
+    run_inner: [],
+    run_nested: ["run_inner"],
+    run_child: ["run_nested", "run_inner"],
+    run_gathered: ["run_nested", "run_inner"],
+    run_group: ["run_nested", "run_inner"],
+    run_generator: ["numbers", "run_inner"],
+    run_unawaited: ["run_nested", "run_inner"],
+}
+
+if sys.version_info >= (3, 12):
+
+    async def run_eager(probe: Probe) -> None:
+        await asyncio.Task(run_nested(probe), loop=asyncio.get_running_loop(), eager_start=True)
+
+    async def run_eager_in_a_child(probe: Probe) -> None:
+        await asyncio.create_task(run_eager(probe))
+
+    RUNNING |= {
+        run_eager: ["run_nested", "run_inner"],
+        run_eager_in_a_child: ["run_eager", "run_nested", "run_inner"],
+    }
+
+
+@scenes(RUNNING)
+def test_a_task_that_runs_is_found_where_it_runs(
+    scene: Callable[[Probe], Coroutine[Any, Any, None]], inside: list[str]
+) -> None:
+    async def main() -> None:
+        place, foreign, gate = Place(), Place(), Gate()
+        other = asyncio.create_task(serve(foreign, foreign_request(gate)))
+        with opened_at_last(gate):
+            await held(gate, 3)
+            probe = Probe(place)
+            await asyncio.create_task(serve(place, scene(probe)))
+            assert probe.found == [[scene.__name__, *inside, "look"]] * 2
+            for sample in probe.samples:
+                assert sample is not None
+                assert (sample.state, sample.thread_id) == (State.ON_THREAD, threading.get_ident())
+        await other
+
+    asyncio.run(main())
+
+
+if sys.version_info >= (3, 12):
+
+    def test_under_an_eager_task_factory_requests_are_found_too() -> None:
+        async def main() -> None:
+            asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+            for scene in (gather, created_task, task_of_a_task, wait, wait_for):
+                found, foreign, _ = await beside(scene)
+                assert found == [scene.__name__, *SUSPENDED[scene], "waits"]
+                assert foreign is not None
+                assert all(name.startswith("foreign") for name in foreign[:-1])
+
+        asyncio.run(main())
+
+
+def test_while_the_loop_is_busy_with_another_request_mine_is_queued() -> None:
+    """What it waited for is done, only the loop does not get to it."""
+
+    async def main() -> None:
+        place = Place()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+
+        async def view() -> None:
+            await future
+
+        task = asyncio.create_task(serve(place, view()))
+        await asyncio.sleep(0)
+        states = [sample.state for sample in [Locator().look().locate(place)] if sample is not None]
+        future.set_result(None)
+        states += [sample.state for sample in [Locator().look().locate(place)] if sample is not None]
+        await task
+        assert states == [State.WAITING, State.QUEUED]
+
+    asyncio.run(main())
+
+
+def test_two_requests_in_the_same_functions_are_each_found_in_their_own() -> None:
+    async def left(gate: Gate) -> None:
+        await asyncio.gather(inner(gate), asyncio.to_thread(work, gate))
+
+    async def right(gate: Gate) -> None:
+        await asyncio.create_task(middle(gate))
+
+    async def main() -> None:
+        gate, places = Gate(), [Place() for _ in range(6)]
+        tasks = [
+            asyncio.create_task(serve(place, (left, right)[number % 2](gate))) for number, place in enumerate(places)
+        ]
+        with opened_at_last(gate):
+            await held(gate, 9)
+            look = Locator().look()
+            found = [names(look.locate(place)) for place in places]
+            del look
+        await asyncio.gather(*tasks)
+        assert found == [["left", "work", "blocks"], ["right", "middle", "inner", "waits"]] * 3
+
+    asyncio.run(main())
+
+
+def test_of_ten_requests_that_use_one_pool_each_is_found_with_its_own_work() -> None:
+    gate = Gate()
+    with concurrent.futures.ThreadPoolExecutor(10) as shared, opened_at_last(gate):
+
+        def view(number: int) -> None:
+            scope = {f"work_{number}": None}
+            exec(f"def work_{number}(gate): gate.blocks()", scope)
+            shared.submit(scope[f"work_{number}"], gate).result()  # type: ignore[arg-type]
+
+        requests = {str(number): functools.partial(view, number) for number in range(10)}
+        with on_threads(gate, 10, **requests) as places:
+            for name, place in places.items():
+                wait_until(lambda place=place: len(find(place) or []) == 2, 5)  # type: ignore[misc]
+                sample = Locator().look().locate(place)
+                assert sample is not None
+                functions = [code.co_name for code, _ in sample.positions if code.co_name.startswith("work_")]
+                assert functions == [f"work_{name}"]
+
+
+# Helpers.
+
+
+def keeper(gate: Gate) -> None:
+    gate.blocks()
+
+
+def test_a_thread_that_keeps_a_pool_in_the_requests_context_does_not_take_the_requests_place() -> None:
+    """The first request that needs the pool starts its keeper, which waits for ever in that request's context."""
+
+    async def main() -> None:
+        keeping, gate, place = Gate(), Gate(), Place()
+
+        async def view(gate: Gate) -> None:
+            context = contextvars.copy_context()
+            thread = threading.Thread(target=context.run, args=(keeper, keeping))
+            thread.start()
+            await inner(gate)
+            thread.join()
+
+        task = asyncio.create_task(serve(place, view(gate)))
+        with opened_at_last(gate, keeping):
+            await held(gate)
+            await held(keeping)
+            assert find(place) == ["view", "inner", "waits"]
+        await task
+
+    asyncio.run(main())
+
+
+def test_a_task_made_before_the_request_is_not_the_requests() -> None:
+    async def main() -> None:
+        gate, place = Gate(), Place()
+        before = asyncio.create_task(foreign_child(gate))
+
+        async def view() -> None:
+            await asyncio.shield(before)
+
+        task = asyncio.create_task(serve(place, view()))
+        with opened_at_last(gate):
+            await held(gate)
+            assert find(place) == ["view"]
+        await task
+
+    asyncio.run(main())
+
+
+def test_the_requests_own_task_is_shown_once_even_if_it_was_looked_at_before_it_was_noted() -> None:
+    """Between becoming the current request and noting its task, a look may take the task for one of its children."""
+
+    async def main() -> None:
+        gate, place, locator = Gate(), Place(), Locator()
+
+        async def request() -> None:
+            current_request.set(place)
+            place.thread_id, place.frame = threading.get_ident(), sys._getframe()
+            locator.look().locate(place)
+            place.enter_task(sys._getframe(), asyncio.current_task(), asyncio.get_running_loop())
+            await inner(gate)
+
+        task = asyncio.create_task(request())
+        with opened_at_last(gate):
+            await held(gate)
+            assert find(place, locator) == ["inner", "waits"]
+        await task
+
+    asyncio.run(main())
+
+
+# Ends.
+
+
+def test_a_request_that_has_not_begun_or_has_ended_is_nowhere() -> None:
+    place = Place()
+    assert find(place) is None
+    handle(place, lambda: None)
+    assert find(place) is None
+
+
+def test_a_thread_that_serves_another_request_now_is_not_shown_for_the_one_before() -> None:
+    """The frame noted is what counts, not the thread."""
+    first, second = Place(), Place()
+    found: list[list[str] | None] = []
+    frame: list[Any] = []
+
+    def view_of_first() -> None:
+        frame.append(first.frame)
+
+    def view_of_second() -> None:
+        first.frame, first.thread_id = frame.pop(), threading.get_ident()
+        found.append(find(first))
+        first.frame = None
+
+    handle(first, view_of_first)
+    handle(second, view_of_second)
+    assert found == [None]
+
+
+def test_a_task_that_has_ended_is_not_looked_for() -> None:
+    async def main() -> None:
+        gate, place = Gate(), Place()
+
+        async def view() -> None:
+            await asyncio.gather(*(asyncio.sleep(0) for _ in range(50)))
+            await gate.waits()
+
+        task = asyncio.create_task(serve(place, view()))
+        locator = Locator()
+        with opened_at_last(gate):
+            await asyncio.sleep(0)
+            find(place, locator)
+            await held(gate)
+            assert find(place, locator) == ["view", "waits"]
+        await task
+        locator.forget_ended()
+        assert find(place, locator) is None
+
+    asyncio.run(main())
+
+
+def test_what_is_remembered_of_tasks_that_are_gone_does_not_grow_while_a_request_lasts() -> None:
+    """A profiled request may last ten minutes, and the server makes tasks for others all the time."""
+
+    async def main() -> None:
+        place, locator, gate = Place(), Locator(), Gate()
+        task = asyncio.create_task(serve(place, inner(gate)))
+        with opened_at_last(gate):
+            await held(gate)
+            for _ in range(60):
+                await asyncio.gather(*(asyncio.sleep(0) for _ in range(100)), look_at(locator, place))
+            assert len(locator._tasks._known) < 3_000
+        await task
+
+    async def look_at(locator: Locator, place: Place) -> None:
+        find(place, locator)
+
+    asyncio.run(main())
+
+
+def test_the_tasks_of_a_long_request_that_are_done_are_not_remembered() -> None:
+    async def main() -> None:
+        place, locator = Place(), Locator()
+
+        async def view() -> None:
+            for _ in range(60):
+                await asyncio.gather(*(asyncio.sleep(0) for _ in range(100)), look())
+
+        async def look() -> None:
+            find(place, locator)
+
+        await asyncio.create_task(serve(place, view()))
+        assert len(locator._tasks._owned) < 3_000
+
+    asyncio.run(main())
+
+
+# Nothing is kept.
+
+
+class Precious:
+    """Something that the app holds in a variable."""
+
+
+def holding(seen: list[weakref.ref[Precious]], gate: Gate) -> None:
+    precious = Precious()
+    seen.append(weakref.ref(precious))
+    gate.blocks()
+    del precious
+
+
+def test_after_a_look_nothing_of_the_apps_is_kept_alive() -> None:
+    async def main() -> None:
+        seen: list[weakref.ref[Precious]] = []
+        gate, place, locator = Gate(), Place(), Locator()
+
+        async def view() -> None:
+            await asyncio.gather(
+                asyncio.to_thread(holding, seen, gate),
+                asyncio.get_running_loop().run_in_executor(None, holding, seen, gate),
+            )
+
+        task = asyncio.create_task(serve(place, view()))
+        with opened_at_last(gate):
+            await held(gate, 2)
+            sample = locator.look().locate(place)
+            assert (names(sample) or [])[-2:] == ["holding", "blocks"]
+        await task
+        # The sample is still there, and no collection of cycles was needed.
+        assert sample is not None
+        assert [reference() for reference in seen] == [None, None]
+
+    gc.disable()
+    try:
+        asyncio.run(main())
+    finally:
+        gc.enable()
+
+
+def worker_loop(items: list[object], gate: Gate) -> None:
+    """As a pool's thread: its variable is unset between two items, so that it keeps nothing alive."""
+    item: object = items.pop()
+    gate.blocks()
+    del item
+    gate.blocks()
+
+
+def test_reading_a_variable_of_a_worker_does_not_keep_its_value_once_the_worker_has_let_go() -> None:
+    first, second = Gate(), Gate()
+    gates = iter([first, second])
+
+    class Both(Gate):
+        def blocks(self) -> None:
+            next(gates).blocks()
+
+    precious = Precious()
+    reference = weakref.ref(precious)
+    items: list[object] = [precious]
+    del precious
+    thread = threading.Thread(target=worker_loop, args=(items, Both()))
+    thread.start()
+    with opened_at_last(first, second):
+        wait_until(lambda: first.reached)
+        frame = next(
+            frame
+            for top in sys._current_frames().values()
+            for frame in chain(top)
+            if frame.f_code is worker_loop.__code__
+        )
+        assert local(frame, "item") is reference()
+        assert local(frame, "nothing of that name") is None
+        first.open()
+        wait_until(lambda: second.reached)
+        assert reference() is None
+        del frame
+    thread.join()
+
+
+def chain(top: Any) -> Iterator[Any]:
+    """A stack's frames, innermost first."""
+    while top is not None:
+        yield top
+        top = top.f_back
+
+
+def test_the_variables_of_a_module_are_left_alone() -> None:
+    """Up to 3.12 they are the module's namespace itself, which must not be cleared."""
+    scope: dict[str, Any] = {"sys": sys, "value": 7}
+    exec(compile("frame = sys._getframe()", "<module>", "exec"), scope)
+    assert local(scope["frame"], "value") is None
+    assert scope["value"] == 7
+
+
+def test_a_frame_that_is_being_traced_is_left_alone() -> None:
+    frame = sys._getframe()
+    value = object()
+    frame.f_trace = lambda *_: None
+    try:
+        assert local(frame, "value") is None
+    finally:
+        frame.f_trace = None
+    assert local(frame, "value") is value
+
+
+# Anything else.
+
+
+def test_the_positions_are_those_of_the_lines_that_run() -> None:
+    lines: list[int] = []
+    place = Place()
+
+    def view() -> None:
+        lines.append(sys._getframe().f_lineno + 1)
+        sample = Locator().look().locate(place)
+        assert sample is not None
+        code, offset = next(each for each in sample.positions if each[0] is view.__code__)
+        lines.extend(line for start, end, line in code.co_lines() if start <= offset < end and line is not None)
+
+    handle(place, view)
+    assert lines[0] == lines[1]
+
+
+def test_a_request_inside_of_frames_without_end_is_found() -> None:
+    place = Place()
+    found: list[list[str] | None] = []
+
+    def deep(left: int) -> None:
+        if left:
+            deep(left - 1)
+        else:
+            found.append(find(place))
+
+    handle(place, lambda: deep(300))
+    assert found[0] is not None
+    assert found[0].count("deep") == 301
+
+
+def test_a_coroutine_that_awaits_itself_in_a_circle_is_no_endless_loop() -> None:
+    """Made up of objects that only look like links; a broken chain ends, whatever it is made of."""
+
+    class Odd:
+        def __await__(self) -> Iterator[None]:
+            return iter([None, None, None])
+
+    async def main() -> None:
+        place = Place()
+
+        async def view() -> None:
+            await Odd()
+
+        task = asyncio.create_task(serve(place, view()))
+        await asyncio.sleep(0)
+        assert find(place) == ["view"]
+        await task
+
+    asyncio.run(main())

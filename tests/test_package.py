@@ -1,0 +1,219 @@
+"""The package as its users meet it: what is in the wheel, its public names, and the official agent beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import flask
+import pytest
+
+import swprof_mw
+from swprof_mw.application import Application
+from swprof_mw.asgi import SWProfilerMiddleware
+from swprof_mw.flask import SWProfiler
+from swprof_mw.statistics import Queue, Stats
+from tests.environments import environment, python_3_11
+from tests.faulty import FINISH, KEEP_ALIVE, QUERY, SNAPSHOTS, Backend, task_command
+from tests.recorded import Recorded
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+# What is in it.
+
+
+def test_the_wheel_has_the_package_and_its_data(tmp_path: Path) -> None:
+    python = environment("wheel", sys.executable, "hatchling")
+    command = [str(python), "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=60)
+    [wheel] = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        metadata = next(name for name in names if name.endswith(".dist-info/METADATA"))
+        assert f"Version: {swprof_mw.__version__}" in archive.read(metadata).decode()
+    assert {"swprof_mw/py.typed", "swprof_mw/reporter/protocol.binpb", "swprof_mw/__init__.py"} <= names
+    source = {str(path.relative_to(ROOT)) for path in (ROOT / "swprof_mw").rglob("*.py")}
+    assert source <= names
+    assert {name.split("/")[0].removesuffix(".dist-info") for name in names} == {
+        "swprof_mw",
+        f"swprof_mw-{swprof_mw.__version__}",
+    }
+
+
+def test_public_names_are_imported_when_asked_for() -> None:
+    code = """
+import sys, swprof_mw
+loaded = [name for name in sys.modules if name.startswith("swprof_mw.")]
+print(loaded, sorted(swprof_mw.__all__))
+import swprof_mw.statistics, swprof_mw.endpoint
+print(swprof_mw.stats() == swprof_mw.Stats(), swprof_mw.set_endpoint("/") is None)
+print([name for name in ("grpc", "google.protobuf", "flask", "django", "starlette") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.splitlines() == ["[] ['Stats', '__version__', 'set_endpoint', 'stats']", "True True", "[]"]
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'statistic_s'"):
+        _ = swprof_mw.statistic_s
+
+
+# swprof_mw.stats()
+
+
+def test_without_an_agent_all_numbers_are_zero() -> None:
+    assert swprof_mw.stats() == Stats()
+    assert Stats().segments == Queue(0, 0, 0, 0)
+
+
+def test_the_numbers_follow_what_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Backend() as backend:
+        monkeypatch.setenv("SW_AGENT_COLLECTOR_BACKEND_SERVICES", backend.address)
+        monkeypatch.setenv("SW_AGENT_COLLECTOR_GET_PROFILE_TASK_INTERVAL", "0.1")
+        application = Application(7001, {"service_name": "shop", "trace_reporter_max_buffer_size": 3})
+        backend.fault(hangs=True)
+        for _ in range(5):
+            _serve(application, "/")
+        stats = swprof_mw.stats()
+        assert stats.instance.endswith(f"-{os.getpid()}"[-8:])
+        assert stats.segments == Queue(queued=3, dropped=2)
+        assert stats.tasks == {"shop": None}
+        assert stats.last_error == ""
+        backend.commands["shop"] = [task_command("/cart", "one", MaxSamplingCount=1)]
+        backend.stop()
+        backend.wait(lambda: swprof_mw.stats().last_error != "")
+        backend.start()
+        backend.heal()
+        backend.wait(lambda: swprof_mw.stats().segments == Queue(sent=3, dropped=2))
+        backend.wait(lambda: swprof_mw.stats().tasks == {"shop": "task-one"})
+        _serve(application, "/cart", 0.06)
+        backend.wait(lambda: swprof_mw.stats().finishes == Queue(sent=1))
+        stats = swprof_mw.stats()
+        assert stats.snapshots == Queue(sent=len(backend.messages(SNAPSHOTS)))
+        assert stats.snapshots.sent > 2
+        assert (stats.slots_taken, stats.tasks) == (0, {"shop": None})
+
+
+# swprof_mw.set_endpoint()
+
+
+def test_the_app_names_a_request_itself_and_no_route_takes_that_away(recorded: Recorded) -> None:
+    app = flask.Flask("shop")
+    app.wsgi_app = SWProfiler(app)  # type: ignore[method-assign]
+
+    @app.route("/rest/<path:path>")
+    def rest(path: str) -> str:
+        swprof_mw.set_endpoint("rest/first")
+        swprof_mw.set_endpoint("/rest/{id}")
+        return "here"
+
+    assert app.test_client().get("/rest/7").text == "here"
+    assert recorded.last.operation == "/rest/{id}"
+
+
+def test_an_asgi_app_of_unknown_kind_names_its_requests(recorded: Recorded) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] != "/plain":
+            swprof_mw.set_endpoint("/cart/{name}")
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def nothing(*_: object) -> Any:
+        return {"type": "http.request"}
+
+    middleware = SWProfilerMiddleware(app, service_name="shop")
+    for path in ("/cart/hats", "/plain"):
+        scope = {"type": "http", "method": "GET", "path": path, "headers": [], "root_path": "", "query_string": b""}
+        asyncio.run(middleware(scope, nothing, nothing))
+    assert [segment.operation for segment in recorded.segments] == ["/cart/{name}", "/plain"]
+
+
+def test_a_task_for_the_given_name_samples_the_request_from_there_on(recorded: Recorded) -> None:
+    application = Application(7001, {"service_name": "shop"})
+    application.attach()
+    recorded.profile("/named")
+    span = application.begin("GET", "/path")
+    assert span is not None
+    span.enter(sys._getframe())
+    token = span.activate()  # type: ignore[union-attr]
+    swprof_mw.set_endpoint("/named")
+    time.sleep(0.03)
+    span.deactivate(token)  # type: ignore[union-attr]
+    span.end(200)
+    assert {snapshot.stack[0] for snapshot in recorded.snapshots} == {"/named"}
+
+
+def test_outside_of_a_request_or_with_nonsense_nothing_happens(recorded: Recorded) -> None:
+    swprof_mw.set_endpoint("/nowhere")
+    application = Application(7001, {"service_name": "shop"})
+    span = application.begin("GET", "/path")
+    assert span is not None
+    span.route("/path")
+    token = span.activate()  # type: ignore[union-attr]
+    swprof_mw.set_endpoint(7)  # type: ignore[arg-type]
+    other = threading.Thread(target=swprof_mw.set_endpoint, args=("/from/a/thread/without/context",))
+    other.start()
+    other.join()
+    span.end(200)
+    swprof_mw.set_endpoint("/too/late")
+    span.deactivate(token)  # type: ignore[union-attr]
+    assert [segment.operation for segment in recorded.segments] == ["/path"]
+
+
+# Beside the official agent, which runs on Python up to 3.11.
+
+if python_3_11() or os.environ.get("CI"):
+
+    @pytest.mark.parametrize("order", [("ours", "official"), ("official", "ours")], ids="-then-".join)
+    def test_both_agents_serve_and_profile_in_one_process(order: tuple[str, str]) -> None:
+        python = python_3_11()
+        assert python is not None, "no python3.11 on the path, for the official agent"
+        interpreter = environment("official", python, "apache-skywalking==1.2.0", "flask>=2.2", "blinker>=1.5")
+        with Backend() as backend:
+            backend.commands = {name: [task_command("/cart", name)] for name in order}
+            settings = {
+                "SW_AGENT_COLLECTOR_BACKEND_SERVICES": backend.address,
+                "SW_AGENT_COLLECTOR_GET_PROFILE_TASK_INTERVAL": "1",
+                "PYTHONPATH": str(ROOT),
+            }
+            script = subprocess.Popen(
+                [str(interpreter), "-m", "tests.official.both", *order],
+                cwd=ROOT,
+                env={**os.environ, **settings},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            try:
+                backend.wait(lambda: _profiled(backend) == set(order) or script.poll() is not None, timeout=40)
+            finally:
+                output, _ = script.communicate(input="", timeout=20)
+        assert output.rstrip().endswith("ended well"), output
+        assert _profiled(backend) == set(order)
+        for method in (QUERY, KEEP_ALIVE):
+            assert {message.service for message in backend.messages(method)} == set(order)
+        assert {segment.service for segment in backend.segments()} == {"ours"}
+        assert {message.service for message in backend.messages("collect")} == {"official"}
+
+
+def _profiled(backend: Backend) -> set[str]:
+    """The services whose task has snapshots."""
+    return {snapshot.taskId.removeprefix("task-") for snapshot in backend.messages(SNAPSHOTS)}
+
+
+def _serve(application: Application, path: str, seconds: float = 0.0) -> None:
+    span = application.begin("GET", path)
+    assert span is not None
+    span.enter(sys._getframe())
+    span.route(path)
+    time.sleep(seconds)
+    span.end(200)

@@ -1,0 +1,507 @@
+"""The sampling thread: asleep without work, on time with it, and never the end of anything when something fails."""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+import pytest
+
+from swprof_mw.profiling import budget
+from swprof_mw.profiling.locate.locator import Locator, Look, Sample
+from swprof_mw.profiling.locate.place import Place
+from swprof_mw.profiling.profiler import ProfiledSpan
+from swprof_mw.profiling.sampler import WAITING, Sampler
+from swprof_mw.reporter.records import Snapshot
+from tests.doubles import MS, Sampled, at_once, begin, burn, end, handle, sampling, wait_until
+
+
+def threads() -> int:
+    """Threads of samplers."""
+    found = 0
+    for top in sys._current_frames().values():
+        frame = top
+        while frame.f_back is not None:
+            frame = frame.f_back
+        found += frame.f_code is Sampler._run.__code__
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left() -> Iterator[None]:
+    wait_until(lambda: threads() == 0)
+    yield
+    wait_until(lambda: threads() == 0)
+
+
+@pytest.fixture
+def turns(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """How often samplers' threads have looked at their work."""
+    count = 0
+    original = Sampler._turn
+
+    def counted(self: Sampler, now: int) -> bool | None:
+        nonlocal count
+        count += 1
+        return original(self, now)
+
+    monkeypatch.setattr(Sampler, "_turn", counted)
+    return lambda: count
+
+
+def sleeper(seconds: float) -> Callable[[], None]:
+    return lambda: time.sleep(seconds)
+
+
+def recursive(depth: int, seconds: float) -> None:
+    if depth:
+        recursive(depth - 1, seconds)
+    else:
+        time.sleep(seconds)
+
+
+# The thread.
+
+
+def test_no_thread_is_started_before_a_slot_is_taken() -> None:
+    with sampling() as sampled:
+        begin(sampled.context(), "/other")
+        assert threads() == 0
+
+
+def test_a_task_that_ends_without_a_request_starts_no_thread() -> None:
+    with sampling() as sampled:
+        sampled.context().stop()
+        time.sleep(0.01)
+        assert threads() == 0
+
+
+def test_one_thread_serves_all_slots() -> None:
+    with sampling(max_parallel=8) as sampled:
+        context = sampled.context()
+        seen: list[int] = []
+        at_once(8, lambda _: handle(context, lambda: (time.sleep(0.03), seen.append(threads()))))
+        assert set(seen) == {1}
+
+
+def test_while_no_slot_is_taken_the_thread_sleeps(turns: Callable[[], int]) -> None:
+    with sampling() as sampled:
+        handle(sampled.context(), sleeper(0.03))
+        sampled.settle()
+        time.sleep(0.02)
+        before = turns()
+        assert before > 0
+        time.sleep(0.15)
+        assert turns() == before
+        assert threads() == 1
+
+
+def test_a_request_that_waits_for_its_minimum_duration_costs_no_turns(turns: Callable[[], int]) -> None:
+    with sampling() as sampled:
+        span = begin(sampled.context(min_duration_threshold=60_000))
+        time.sleep(0.1)
+        assert turns() <= 3
+        end(span)
+
+
+def test_stopping_ends_the_thread_closes_what_is_sampled_and_takes_no_more() -> None:
+    before = sys.getswitchinterval()
+    with sampling(switch_interval=0.7) as sampled:
+        context = sampled.context()
+        span = begin(context)
+        span.enter(sys._getframe())
+        wait_until(lambda: sampled.snapshots)
+        assert sys.getswitchinterval() == pytest.approx(0.0007)
+        sampled.sampler.stop(5.0)
+        wait_until(lambda: threads() == 0)
+        assert not sampled.sampler.taken
+        assert sys.getswitchinterval() == before
+        late = begin(context)
+        assert late.profiler is not None
+        assert not late.profiler.was_taken
+        end(span)
+        end(late)
+
+
+def test_stopping_what_never_began_returns_at_once() -> None:
+    sampled = Sampled()
+    began = time.monotonic()
+    sampled.sampler.stop(30.0)
+    assert time.monotonic() - began < 5
+
+
+# Ticks.
+
+
+def test_a_sample_comes_at_once_and_then_one_each_period() -> None:
+    with sampling() as sampled:
+        span = handle(sampled.context(dump_period=20), sleeper(0.4))
+        sampled.settle()
+        start = span.clock.milliseconds(span.clock.start)
+        times = sorted({snapshot.time for snapshot in sampled.of(span)})
+        # No more than the clock has ticks (and the first one, and the end); how many less is the machine's affair.
+        assert 12 <= len(times) <= (times[-1] - times[0]) / 20 + 3
+        assert times[0] - start < 200
+        assert all(start <= at for at in times)
+
+
+def test_requests_of_two_periods_are_sampled_each_at_its_own() -> None:
+    with sampling() as sampled:
+        fast, slow = sampled.context("/fast", dump_period=10), sampled.context("/slow", dump_period=100)
+        spans: dict[int, ProfiledSpan] = {}
+
+        def run(number: int) -> None:
+            context, name = ((fast, "/fast"), (slow, "/slow"))[number]
+            spans[number] = handle(context, sleeper(0.45), name)
+
+        at_once(2, run)
+        sampled.settle()
+        assert len(sampled.of(spans[0])) >= 2 * len(sampled.of(spans[1]))
+        assert 3 <= len(sampled.of(spans[1])) <= 8
+
+
+def test_snapshots_lie_between_the_requests_begin_and_its_end() -> None:
+    with sampling() as sampled:
+        context = sampled.context()
+        for _ in range(5):
+            span = handle(context, lambda: burn(0.015))
+            sampled.settle()
+            profiler = span.profiler
+            assert profiler is not None
+            begin_ms, end_ms = (span.clock.milliseconds(at) for at in (span.clock.start, profiler.ended_at))
+            assert all(begin_ms <= snapshot.time <= end_ms for snapshot in sampled.of(span))
+            assert sampled.of(span)
+
+
+def test_a_request_that_no_code_of_runs_has_no_snapshot_and_starts_nothing_wrong() -> None:
+    with sampling() as sampled:
+        span = begin(sampled.context())
+        time.sleep(0.03)
+        end(span)
+        sampled.settle()
+        assert not sampled.snapshots
+
+
+def test_a_sampler_that_looks_late_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = Locator.look
+
+    def slow(self: Locator) -> Look:
+        time.sleep(0.045)
+        return original(self)
+
+    with sampling() as sampled:
+        monkeypatch.setattr(Locator, "look", slow)
+        handle(sampled.context(), sleeper(0.25))
+        sampled.settle()
+        assert sampled.sampler.late > 0
+
+
+# What a snapshot holds.
+
+
+def test_the_first_signature_is_the_endpoint_always() -> None:
+    with sampling() as sampled:
+        handle(sampled.context(), lambda: recursive(5, 0.05))
+        sampled.settle()
+        assert {snapshot.stack[0] for snapshot in sampled.snapshots} == {"/x"}
+        assert any("recursive" in snapshot.stack[-1] for snapshot in sampled.snapshots)
+
+
+def deepest(snapshots: list[Snapshot]) -> tuple[str, ...]:
+    """The stack taken furthest inside."""
+    return max((snapshot.stack for snapshot in snapshots if "recursive" in snapshot.stack[-1]), key=len)
+
+
+@pytest.mark.parametrize("depth", [3, 10, 40])
+def test_a_deep_stack_keeps_its_root_says_how_much_is_missing_and_keeps_the_innermost(depth: int) -> None:
+    with sampling(max_depth=depth) as sampled, sampling() as whole:
+        handle(sampled.context(), lambda: recursive(60, 0.05))
+        handle(whole.context(), lambda: recursive(60, 0.05))
+        sampled.settle()
+        whole.settle()
+    short, full = deepest(sampled.snapshots), deepest(whole.snapshots)
+    assert len(short) == depth
+    assert short[0] == "/x"
+    assert short[1] == f"[{len(full) - 1 - (depth - 2)} frames left out]"
+    assert short[2:] == full[-(depth - 2) :]
+
+
+def test_a_stack_as_deep_as_allowed_is_whole() -> None:
+    with sampling() as whole:
+        handle(whole.context(), lambda: recursive(20, 0.05))
+        whole.settle()
+    depth = len(deepest(whole.snapshots))
+    with sampling(max_depth=depth) as sampled:
+        handle(sampled.context(), lambda: recursive(20, 0.05))
+        sampled.settle()
+    assert len(deepest(sampled.snapshots)) == depth
+    assert not any("left out" in text for text in deepest(sampled.snapshots))
+
+
+def marked(sampled: Sampled) -> float:
+    """The share of a request's time, in percent, in which it is said to wait."""
+    waited = total = 0
+    for one, other in pairwise(sampled.snapshots):
+        if other.sequence == one.sequence + 1:
+            total += other.time - one.time
+            if one.stack == other.stack and one.stack[-1] == WAITING:
+                waited += other.time - one.time
+    return 100 * waited / total
+
+
+def test_a_request_that_sleeps_is_marked_as_waiting_and_one_that_computes_is_not() -> None:
+    with sampling(mark_waiting=True) as sleeping:
+        handle(sleeping.context(), sleeper(0.15))
+        sleeping.settle()
+    with sampling(mark_waiting=True) as computing:
+        handle(computing.context(), lambda: burn(0.15))
+        computing.settle()
+    assert marked(sleeping) > 70
+    assert marked(computing) < marked(sleeping) - 20
+
+
+def test_without_marks_there_are_none() -> None:
+    with sampling(mark_waiting=False) as sampled:
+        handle(sampled.context(), sleeper(0.05))
+        sampled.settle()
+        assert not any(WAITING in snapshot.stack for snapshot in sampled.snapshots)
+
+
+# The end of sampling.
+
+
+def test_a_request_is_sampled_no_longer_than_allowed_and_gives_its_slot_back() -> None:
+    with sampling(max_duration=60 * MS, max_parallel=1) as sampled:
+        context = sampled.context()
+        span = begin(context)
+        span.enter(sys._getframe())
+        sampled.settle()
+        assert not span.ended
+        count = len(sampled.snapshots)
+        assert count > 0
+        other = handle(context, sleeper(0.03))
+        sampled.settle()
+        assert sampled.of(other)
+        assert len(sampled.of(span)) == count
+        end(span)
+
+
+def test_a_task_that_ended_ends_the_sampling_of_its_requests() -> None:
+    with sampling() as sampled:
+        context = sampled.context()
+        span = begin(context)
+        span.enter(sys._getframe())
+        wait_until(lambda: sampled.snapshots)
+        context.stop()
+        sampled.settle()
+        assert not span.ended
+        assert not sampled.sampler.holds(context)
+        end(span)
+
+
+# The switch interval.
+
+
+def test_the_switch_interval_is_short_while_a_slot_is_taken_and_put_back_after() -> None:
+    before = sys.getswitchinterval()
+    with sampling(switch_interval=0.7, max_parallel=2) as sampled:
+        context = sampled.context()
+        first, second = begin(context), begin(context)
+        seen = [sys.getswitchinterval()]
+        end(first)
+        time.sleep(0.02)
+        seen.append(sys.getswitchinterval())
+        end(second)
+        sampled.settle()
+        wait_until(lambda: sys.getswitchinterval() == before)
+        assert seen == [pytest.approx(0.0007)] * 2
+
+
+# What it may cost.
+
+
+def test_above_its_budget_the_period_grows_and_the_profile_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "WINDOW", 30 * MS)
+    with sampling(max_cpu=0.001) as sampled:
+        span = handle(sampled.context(), sleeper(0.4))
+        sampled.settle()
+        profiler = span.profiler
+        assert profiler is not None
+        assert profiler.stretched_period >= 20
+        assert profiler.stretched_period % 10 == 0
+        times = sorted({snapshot.time for snapshot in sampled.of(span)})
+        assert max(other - one for one, other in pairwise(times)) > 20
+        # A longer period is no loss: the time until the end is all there.
+        assert [snapshot.sequence for snapshot in sampled.of(span)][:3] == [0, 1, 2]
+
+
+def test_within_its_budget_the_profile_says_nothing_of_periods() -> None:
+    with sampling(max_cpu=100.0) as sampled:
+        span = handle(sampled.context(), sleeper(0.05))
+        sampled.settle()
+        assert span.profiler is not None
+        assert span.profiler.stretched_period == 0
+
+
+# When something fails.
+
+
+def fail_once(monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> list[str]:
+    """Make a method fail the first time it is called; the result tells whether it did."""
+    original = getattr(owner, name)
+    failed: list[str] = []
+
+    def method(*args: object) -> object:
+        if not failed:
+            failed.append(name)
+            raise RuntimeError("made up")
+        return original(*args)
+
+    monkeypatch.setattr(owner, name, method)
+    return failed
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (Locator, "look"),
+        (Look, "locate"),
+        (Locator, "forget_ended"),
+        (Sampler, "_marks"),
+        (Sampler, "_text"),
+        (Sampler, "_admit_waiting"),
+        (Sampler, "_admit_taken"),
+    ],
+)
+def test_a_failure_of_ours_ends_no_thread_and_gives_slots_back(
+    monkeypatch: pytest.MonkeyPatch, owner: type, name: str
+) -> None:
+    before = sys.getswitchinterval()
+    with sampling(max_parallel=1, switch_interval=0.7) as sampled:
+        context = sampled.context(max_sampling_count=1)
+        failed = fail_once(monkeypatch, owner, name)
+        span = begin(context)
+        span.enter(sys._getframe())
+        wait_until(lambda: failed or sampled.snapshots)
+        end(span)
+        wait_until(lambda: failed)
+        sampled.settle()
+        wait_until(lambda: sys.getswitchinterval() == before)
+        if not context.exhausted:
+            other = handle(context, sleeper(0.05))
+            sampled.settle()
+            assert sampled.of(other)
+        assert threads() == 1
+        assert context.is_over(0)
+
+
+@pytest.mark.parametrize("failing", [{0}, {1}, {1, 2}, {1, 2, 3, 4}])
+def test_a_queue_that_fails_ends_no_thread_and_gives_slots_back(failing: set[int]) -> None:
+    """It fails again where the request is closed because it failed."""
+    calls = 0
+    kept: list[Snapshot] = []
+
+    def sink(snapshot: Snapshot) -> bool:
+        nonlocal calls
+        calls += 1
+        if calls - 1 in failing:
+            raise RuntimeError("made up")
+        kept.append(snapshot)
+        return True
+
+    with sampling(max_parallel=1, switch_interval=0.7) as sampled:
+        sampled.sampler._sink = sink
+        context = sampled.context()
+        last = 0
+        while calls <= max(failing) + 3:
+            last = len(kept)
+            handle(context, sleeper(0.03))
+            sampled.settle()
+        assert threads() == 1
+        assert len(kept) > last
+
+
+def test_a_request_that_cannot_be_closed_gives_its_slot_back_and_keeps_no_other_from_it() -> None:
+    with sampling(max_parallel=2) as sampled:
+        broken = sampled.context("/broken")
+        sound = sampled.context("/sound")
+
+        def refuse() -> None:
+            raise RuntimeError("made up")
+
+        broken.give_back = refuse  # type: ignore[method-assign]
+        first, second = begin(broken, "/broken"), begin(sound, "/sound")
+        end(first)
+        end(second)
+        sampled.settle()
+        assert not sound.exhausted
+        assert [sound.reserve() for _ in range(9)] == [True] * 9
+        assert threads() == 1
+
+
+def test_a_path_in_sys_path_that_is_no_text_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [pathlib.Path("/srv/app"), *sys.path])
+    with sampling() as sampled:
+        handle(sampled.context(), sleeper(0.04))
+        sampled.settle()
+        assert sampled.snapshots
+
+
+@pytest.mark.parametrize("changes", [{"min_duration_threshold": 10**17}, {"dump_period": 10**17}])
+def test_numbers_beyond_any_sense_end_no_thread(changes: dict[str, int]) -> None:
+    with sampling() as sampled:
+        wild = begin(sampled.context("/wild", **changes), "/wild")
+        wild.enter(sys._getframe())
+        time.sleep(0.02)
+        span = handle(sampled.context(), sleeper(0.05))
+        wait_until(lambda: sampled.of(span))
+        end(wild)
+        sampled.settle()
+
+
+def test_requests_that_ended_do_not_keep_others_from_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a long threshold and much traffic, most of those in the queue have ended long ago."""
+    monkeypatch.setattr("swprof_mw.profiling.sampler._WAITING", 100)
+    monkeypatch.setattr("swprof_mw.profiling.sampler._CROWDED", 20)
+    with sampling() as sampled:
+        context = sampled.context(min_duration_threshold=150)
+        for _ in range(1_000):
+            end(begin(context))
+        span = handle(context, sleeper(0.25))
+        sampled.settle()
+        assert sampled.of(span)
+        assert sampled.sampler.refused == 0
+
+
+def test_more_waiting_requests_than_can_be_kept_are_refused_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("swprof_mw.profiling.sampler._WAITING", 100)
+    monkeypatch.setattr("swprof_mw.profiling.sampler._CROWDED", 20)
+    with sampling() as sampled:
+        context = sampled.context(min_duration_threshold=60_000)
+        spans = [begin(context) for _ in range(120)]
+        assert sampled.sampler.refused == 20
+        for span in spans:
+            end(span)
+
+
+def test_no_sample_is_kept_that_was_taken_while_the_request_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request says first that it has ended, and reads the time then: between the two, a sample would be later."""
+    with sampling() as sampled:
+        span = begin(sampled.context(dump_period=10))
+        original = Look.locate
+
+        def locate(self: Look, place: Place) -> Sample | None:
+            found = original(self, place)
+            if sampled.snapshots:
+                place.ended = True
+            return found
+
+        monkeypatch.setattr(Look, "locate", locate)
+        span.enter(sys._getframe())
+        wait_until(lambda: span.ended)
+        time.sleep(0.05)
+        assert len(sampled.snapshots) == 1
+        end(span)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from contextvars import Token
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -79,9 +78,10 @@ class EntrySpan(ProfiledSpan):
 
     def deactivate(self, token: Token[Place | None]) -> None:
         """What was the current request before ``activate`` is it again."""
-        # Raised where a coroutine is finalized, in another Context than its own: that one has nothing to put back.
-        with suppress(ValueError):
+        try:
             current_request.reset(token)
+        except ValueError:
+            return  # a coroutine finalized in another Context than its own: that one has nothing to put back
 
     def covers(self, method: str, path: str) -> bool:
         """Whether an inner adapter that sees this method and full path sees the same request."""

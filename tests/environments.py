@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import hashlib
 import os
 import shutil
@@ -30,6 +31,7 @@ def environment(name: str, python: str, *requirements: str) -> Path:
     return interpreter
 
 
+@functools.cache
 def python_3_11() -> str | None:
     """An interpreter of Python 3.11: this one, or the one on the path; None if there is none that runs."""
     for candidate in (sys.executable, shutil.which("python3.11")):

@@ -165,8 +165,8 @@ def refuse() -> Mapping[str, object]:
     [
         (lambda: {"service_nam": "x"}, {"service_name": "shop"}, "service_nam"),
         (lambda: {"profile_max_parallel": -1}, {"service_name": "shop"}, "profile_max_parallel"),
-        (lambda: {}, {}, "service_name"),
-        (lambda: [], {"service_name": "shop"}, "dict"),
+        (dict, {}, "service_name"),
+        (list, {"service_name": "shop"}, "dict"),
         (refuse, {"service_name": "shop"}, "beginning a span"),
     ],
 )

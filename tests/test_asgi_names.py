@@ -455,6 +455,30 @@ def test_routes_that_are_added_to_a_mounted_app_are_named_soon(
     assert named(app, "/m/late/1", recorded) == "/m/late/{x}"
 
 
+class Copying:
+    """Hands on a scope of its own."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app(dict(scope), receive, send)
+
+
+@pytest.mark.parametrize("is_running", [False, True])
+def test_a_scope_that_is_copied_is_seen_from_inside_only(is_running: bool, recorded: Recorded) -> None:
+    def ours(app: Any) -> Any:
+        return with_middleware(app, SWProfilerMiddleware, service_name="shop")
+
+    Application(7000, {"service_name": "shop"}).attach()
+    if is_running:
+        recorded.profile("/leaf/{x}")
+    assert named(ours(with_middleware(starlette(*leaf()), Copying)), "/leaf/1", recorded) == UNMATCHED
+    assert named(with_middleware(ours(starlette(*leaf())), Copying), "/leaf/1", recorded) == "/leaf/{x}"
+    assert named(ours(with_middleware(ours(starlette(*leaf())), Copying)), "/leaf/1", recorded) == "/leaf/{x}"
+    assert [False, is_running, is_running] == SEEN
+
+
 def test_an_app_mounted_in_itself_is_no_endless_loop(recorded: Recorded) -> None:
     app = starlette(*leaf())
     app.mount("/m", app)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -29,6 +30,8 @@ from swprof_mw.profiling.locate.place import current_request
 
 #: Django warns that it reads such a stream to its end at once.
 SYNC_STREAM = pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume")
+#: Of a thread that a debugger or a coverage tool traces, no other thread may read the local variables.
+untraced = pytest.mark.skipif(sys.gettrace() is not None, reason="workers are not found while they are traced")
 SYNC_BELOW = [*django_project.MIDDLEWARE, "tests.django_project.other_urls.by_host"]
 
 
@@ -98,6 +101,12 @@ def test_an_exception_that_django_lets_pass_is_the_apps_own(recorded: Recorded) 
     assert dict(recorded.last.log)["message"] == "mine"
 
 
+def test_what_is_ignored_runs_untouched(recorded: Recorded) -> None:
+    with override_settings(SWPROF={"ignore_methods": "GET"}):
+        assert answer("/later/7").body == b"ok"
+    assert recorded.segments == []
+
+
 def test_naming_takes_no_thread(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     threads = []
     monkeypatch.setattr(module, "_name", lambda request: threads.append(threading.get_ident()))
@@ -116,6 +125,7 @@ def test_a_request_that_a_task_asks_for_is_sampled_before_its_view(
     assert views.seen == [(f"{path}/<int:x>", True)]
 
 
+@untraced
 @pytest.mark.parametrize(
     ("path", "function"),
     [

@@ -55,7 +55,8 @@ def test_a_request_is_sampled_at_once_if_the_task_sets_no_threshold(clock: FakeC
 def test_a_request_of_another_endpoint_costs_nothing(clock: FakeClock) -> None:
     context, sampler = running(clock)
     assert begin(context, "/y").profiler is None
-    assert sampler.taken == sampler.waiting == []
+    assert not sampler.taken
+    assert not sampler.waiting
 
 
 def test_a_request_waits_for_the_rest_of_its_minimum_duration(clock: FakeClock) -> None:
@@ -164,6 +165,18 @@ def test_requests_whose_snapshots_found_the_queue_full_do_not_count() -> None:
         slow = handle(context, lambda: time.sleep(0.04))
         sampled.settle()
         assert sampled.segments() == {slow.segment_id}
+
+
+def test_a_request_that_found_no_slot_takes_no_place_of_the_count() -> None:
+    with sampling(max_parallel=1) as sampled:
+        context = sampled.context(max_sampling_count=2)
+        first, refused = begin(context), begin(context)
+        assert [context.reserve() for _ in range(2)] == [True, False]
+        context.give_back()
+        end(first)
+        end(refused)
+        sampled.settle()
+        assert [context.reserve() for _ in range(3)] == [True, True, False]
 
 
 def test_a_slot_is_free_again_with_the_end_of_its_request() -> None:

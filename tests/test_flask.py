@@ -21,6 +21,9 @@ from swprof_mw.span import EntrySpan
 from tests.recorded import Recorded
 from tests.wsgi_client import ask, make_environ
 
+#: Of a thread that a debugger or a coverage tool traces, no other thread may read the local variables.
+untraced = pytest.mark.skipif(sys.gettrace() is not None, reason="workers are not found while they are traced")
+
 
 def make_app(name: str = "shop") -> Flask:
     """An app without us."""
@@ -180,6 +183,14 @@ def test_an_exception_that_flask_lets_pass_is_the_apps_own(recorded: Recorded) -
     assert dict(recorded.last.log)["message"] == "secret"
 
 
+def test_what_is_ignored_runs_untouched(recorded: Recorded, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL)
+    app = instrumented(make_app(), ignore_methods="GET")
+    assert ask(app, "/users/7").body == b"user 7"
+    assert ask(app, "/fail").status[:3] == "500"
+    assert recorded.segments == []
+
+
 def test_what_the_app_handles_is_no_error(recorded: Recorded) -> None:
     app = instrumented(make_app())
     app.register_error_handler(ValueError, lambda _: ("handled", 400))
@@ -312,6 +323,7 @@ def test_a_profile_shows_what_runs_when_a_response_is_closed(recorded: Recorded)
     assert any("tidy_up:" in line for line in lines), lines
 
 
+@untraced
 def test_a_profile_shows_a_coroutine_view(recorded: Recorded) -> None:
     app = make_app()
 

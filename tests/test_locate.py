@@ -51,7 +51,13 @@ class Gate:
             await asyncio.sleep(0.001)
 
     def blocks(self) -> None:
-        """Blocks the thread."""
+        """Blocks the thread, as reading from a socket would."""
+        self.reached += 1
+        while not self._open.is_set():
+            time.sleep(0.001)
+
+    def idles(self) -> None:
+        """Blocks the thread, as waiting for something to do would."""
         self.reached += 1
         assert self._open.wait(20)
 
@@ -136,25 +142,40 @@ def opened_at_last(*gates: Gate) -> Iterator[None]:
             gate.open()
 
 
-async def beside(scene: AsyncScene, count: int = 1) -> tuple[list[str] | None, list[str] | None, Sample | None]:
-    """Hold a request in its scene, and another one beside it; where both are, and the first one's sample."""
+async def beside(scene: AsyncScene, inside: list[str]) -> Sample:
+    """Hold a request in its scene, and another one beside it: both are found where they are, and only there.
+
+    Args:
+        scene: the request's own function.
+        inside: the functions that it is in, those of the gate included.
+    """
     gate, foreign_gate = Gate(), Gate()
     place, foreign = Place(), Place()
     other = asyncio.create_task(serve(foreign, foreign_request(foreign_gate)))
     task = asyncio.create_task(serve(place, scene(gate)))
+    locator = Locator()
     with opened_at_last(gate, foreign_gate):
         await held(foreign_gate, 3)
-        await held(gate, count)
-        locator = Locator()
+        await held(gate)
+        # Between the one strand being held and the other one waiting for it there may be a moment.
+        await settled(lambda: find(place, locator) == [scene.__name__, *inside])
         look = locator.look()
-        sample = look.locate(place)
-        found = names(sample), names(look.locate(foreign)), sample
-        # Once more, now that the locator knows all the tasks.
-        assert names(locator.look().locate(place)) == found[0]
+        sample, others = look.locate(place), names(look.locate(foreign))
         del look
     await asyncio.gather(task, other)
+    assert names(sample) == [scene.__name__, *inside]
+    assert others is not None
+    assert {name.startswith("foreign") for name in others[:-1]} == {True}
     assert find(place, locator) is None
-    return found
+    assert sample is not None
+    return sample
+
+
+async def settled(condition: Callable[[], object]) -> None:
+    """Wait a little for something; whether it came to be so is for others to see."""
+    deadline = time.monotonic() + 5
+    while not condition() and time.monotonic() < deadline:
+        await asyncio.sleep(0.001)
 
 
 # Suspended in the request's own task.
@@ -438,13 +459,8 @@ def scenes(table: dict[Any, list[str]]) -> pytest.MarkDecorator:
 
 @scenes(SUSPENDED)
 def test_a_request_that_waits_is_found_where_it_waits(scene: AsyncScene, inside: list[str]) -> None:
-    found, foreign, sample = asyncio.run(beside(scene))
-    assert found == [scene.__name__, *inside, "waits"]
-    assert foreign is not None
-    assert all(name.startswith("foreign") for name in foreign[:-1])
-    assert sample is not None
-    assert sample.state is State.WAITING
-    assert sample.thread_id == 0
+    sample = asyncio.run(beside(scene, [*inside, "waits"]))
+    assert (sample.state, sample.thread_id) == (State.WAITING, 0)
 
 
 # On worker threads.
@@ -488,6 +504,10 @@ async def executor_with_a_timeout(gate: Gate) -> None:
     await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(None, deeper_work, gate), 30)
 
 
+async def executor_shielded_with_a_timeout(gate: Gate) -> None:
+    await asyncio.wait_for(asyncio.shield(asyncio.get_running_loop().run_in_executor(None, deeper_work, gate)), 30)
+
+
 async def wrapped_future(gate: Gate) -> None:
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         await asyncio.wrap_future(pool.submit(deeper_work, gate))
@@ -522,6 +542,7 @@ WORKING: dict[AsyncScene, list[str]] = {
     executor_in_a_child: ["executor_without_context", "deeper_work", "work"],
     executor_shielded: ["deeper_work", "work"],
     executor_with_a_timeout: ["deeper_work", "work"],
+    executor_shielded_with_a_timeout: ["deeper_work", "work"],
     wrapped_future: ["deeper_work", "work"],
     anyio_thread: ["deeper_work", "work"],
     asgiref_thread: ["deeper_work", "work"],
@@ -532,11 +553,7 @@ WORKING: dict[AsyncScene, list[str]] = {
 
 @scenes(WORKING)
 def test_a_request_whose_work_is_on_a_worker_thread_is_found_there(scene: AsyncScene, inside: list[str]) -> None:
-    found, foreign, sample = asyncio.run(beside(scene))
-    assert found == [scene.__name__, *inside, "blocks"]
-    assert foreign is not None
-    assert all(name.startswith("foreign") for name in foreign[:-1])
-    assert sample is not None
+    sample = asyncio.run(beside(scene, [*inside, "blocks"]))
     assert sample.state is State.ON_THREAD
     assert sample.thread_id != threading.get_ident()
 
@@ -582,10 +599,7 @@ THERE_AND_BACK: dict[AsyncScene, list[str]] = {
 
 @scenes(THERE_AND_BACK)
 def test_a_worker_that_waits_for_a_task_leads_on_to_it(scene: AsyncScene, inside: list[str]) -> None:
-    found, foreign, _ = asyncio.run(beside(scene))
-    assert found == [scene.__name__, *inside, "waits"]
-    assert foreign is not None
-    assert all(name.startswith("foreign") for name in foreign[:-1])
+    asyncio.run(beside(scene, [*inside, "waits"]))
 
 
 # Requests on their own thread.
@@ -837,10 +851,7 @@ if sys.version_info >= (3, 12):
         async def main() -> None:
             asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
             for scene in (gather, created_task, task_of_a_task, wait, wait_for):
-                found, foreign, _ = await beside(scene)
-                assert found == [scene.__name__, *SUSPENDED[scene], "waits"]
-                assert foreign is not None
-                assert all(name.startswith("foreign") for name in foreign[:-1])
+                await beside(scene, [*SUSPENDED[scene], "waits"])
 
         asyncio.run(main())
 
@@ -913,7 +924,7 @@ def test_of_ten_requests_that_use_one_pool_each_is_found_with_its_own_work() -> 
 
 
 def keeper(gate: Gate) -> None:
-    gate.blocks()
+    gate.idles()
 
 
 def test_a_thread_that_keeps_a_pool_in_the_requests_context_does_not_take_the_requests_place() -> None:
@@ -960,20 +971,22 @@ def test_the_requests_own_task_is_shown_once_even_if_it_was_looked_at_before_it_
     """Between becoming the current request and noting its task, a look may take the task for one of its children."""
 
     async def main() -> None:
-        gate, place, locator = Gate(), Place(), Locator()
+        place, locator = Place(), Locator()
+        found: list[list[str] | None] = []
+
+        async def view() -> None:
+            found.append(find(place, locator))
 
         async def request() -> None:
             current_request.set(place)
-            place.thread_id, place.frame = threading.get_ident(), sys._getframe()
+            locator.look().locate(place)
+            place.frame, place.thread_id = sys._getframe(), threading.get_ident()
             locator.look().locate(place)
             place.enter_task(sys._getframe(), asyncio.current_task(), asyncio.get_running_loop())
-            await inner(gate)
+            await view()
 
-        task = asyncio.create_task(request())
-        with opened_at_last(gate):
-            await held(gate)
-            assert find(place, locator) == ["inner", "waits"]
-        await task
+        await asyncio.create_task(request())
+        assert found == [["view", "find"]]
 
     asyncio.run(main())
 
@@ -1205,11 +1218,9 @@ def test_a_request_inside_of_frames_without_end_is_found() -> None:
     assert found[0].count("deep") == 301
 
 
-def test_a_coroutine_that_awaits_itself_in_a_circle_is_no_endless_loop() -> None:
-    """Made up of objects that only look like links; a broken chain ends, whatever it is made of."""
-
+def test_an_awaitable_that_is_none_of_pythons_own_ends_the_chain() -> None:
     class Odd:
-        def __await__(self) -> Iterator[None]:
+        def __await__(self) -> Any:
             return iter([None, None, None])
 
     async def main() -> None:

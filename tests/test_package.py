@@ -19,9 +19,10 @@ import swprof_mw
 from swprof_mw.application import Application
 from swprof_mw.asgi import SWProfilerMiddleware
 from swprof_mw.flask import SWProfiler
+from swprof_mw.span import EntrySpan
 from swprof_mw.statistics import Queue, Stats
 from tests.environments import environment, python_3_11
-from tests.faulty import FINISH, KEEP_ALIVE, QUERY, SNAPSHOTS, Backend, task_command
+from tests.faulty import KEEP_ALIVE, QUERY, SNAPSHOTS, Backend, task_command
 from tests.recorded import Recorded
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -131,7 +132,14 @@ def test_an_asgi_app_of_unknown_kind_names_its_requests(recorded: Recorded) -> N
 
     middleware = SWProfilerMiddleware(app, service_name="shop")
     for path in ("/cart/hats", "/plain"):
-        scope = {"type": "http", "method": "GET", "path": path, "headers": [], "root_path": "", "query_string": b""}
+        scope: dict[str, Any] = {
+            "type": "http",
+            "method": "GET",
+            "path": path,
+            "headers": [],
+            "root_path": "",
+            "query_string": b"",
+        }
         asyncio.run(middleware(scope, nothing, nothing))
     assert [segment.operation for segment in recorded.segments] == ["/cart/{name}", "/plain"]
 
@@ -141,12 +149,12 @@ def test_a_task_for_the_given_name_samples_the_request_from_there_on(recorded: R
     application.attach()
     recorded.profile("/named")
     span = application.begin("GET", "/path")
-    assert span is not None
+    assert isinstance(span, EntrySpan)
     span.enter(sys._getframe())
-    token = span.activate()  # type: ignore[union-attr]
+    token = span.activate()
     swprof_mw.set_endpoint("/named")
     time.sleep(0.03)
-    span.deactivate(token)  # type: ignore[union-attr]
+    span.deactivate(token)
     span.end(200)
     assert {snapshot.stack[0] for snapshot in recorded.snapshots} == {"/named"}
 
@@ -155,16 +163,16 @@ def test_outside_of_a_request_or_with_nonsense_nothing_happens(recorded: Recorde
     swprof_mw.set_endpoint("/nowhere")
     application = Application(7001, {"service_name": "shop"})
     span = application.begin("GET", "/path")
-    assert span is not None
+    assert isinstance(span, EntrySpan)
     span.route("/path")
-    token = span.activate()  # type: ignore[union-attr]
+    token = span.activate()
     swprof_mw.set_endpoint(7)  # type: ignore[arg-type]
     other = threading.Thread(target=swprof_mw.set_endpoint, args=("/from/a/thread/without/context",))
     other.start()
     other.join()
     span.end(200)
     swprof_mw.set_endpoint("/too/late")
-    span.deactivate(token)  # type: ignore[union-attr]
+    span.deactivate(token)
     assert [segment.operation for segment in recorded.segments] == ["/path"]
 
 

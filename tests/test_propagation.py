@@ -33,9 +33,7 @@ def header(**changes: str) -> str:
 
 
 def test_a_valid_header_names_the_callers_span() -> None:
-    assert parse(header()) == Reference(
-        "trace-1", "segment-1", 3, "shop|eu", "one@host", "/päths/{id}", "10.0.0.1:80"
-    )
+    assert parse(header()) == Reference("trace-1", "segment-1", 3, "shop|eu", "one@host", "/päths/{id}", "10.0.0.1:80")
 
 
 def test_a_caller_that_does_not_sample_is_a_caller_still() -> None:

@@ -327,7 +327,7 @@ def test_a_call_that_ends_in_the_middle_of_its_stream_is_made_again_whole(
 
 
 def test_an_answer_that_is_slow_is_waited_for(backend: Backend, reporter: MakeReporter) -> None:
-    backend.fault(SEGMENTS, delay=1.5)
+    backend.fault(SEGMENTS, delay=0.6)
     loop = reporter()
     loop.report_segment(segment())
     backend.wait(lambda: len(backend.calls(SEGMENTS, answered=False)) == 1)
@@ -346,7 +346,7 @@ def test_one_line_tells_of_an_outage_and_one_of_its_end(
     backend.stop()
     loop.report_segment(segment())
     loop.report_snapshot(snapshot())
-    time.sleep(2.5)
+    time.sleep(1.5)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     backend.start()
     backend.wait(lambda: len(caplog.records) > 1)
@@ -360,7 +360,7 @@ def test_one_line_tells_of_an_outage_and_one_of_its_end(
 # Failures of single calls.
 
 
-@pytest.mark.parametrize("status", [Status.UNIMPLEMENTED, Status.INTERNAL, Status.UNKNOWN, Status.PERMISSION_DENIED])
+@pytest.mark.parametrize("status", [Status.UNIMPLEMENTED, Status.INTERNAL])
 @pytest.mark.parametrize("method", [PROPERTIES, KEEP_ALIVE, QUERY, SEGMENTS, SNAPSHOTS, FINISH])
 def test_a_call_that_is_refused_does_not_stop_the_others(
     backend: Backend, reporter: MakeReporter, method: str, status: grpc.StatusCode

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 import sys
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
@@ -13,6 +14,7 @@ import pytest
 from swprof_mw.profiling import budget
 from swprof_mw.profiling.locate.locator import Locator, Look, Sample
 from swprof_mw.profiling.locate.place import Place
+from swprof_mw.profiling.locate.strand import State
 from swprof_mw.profiling.profiler import ProfiledSpan
 from swprof_mw.profiling.sampler import WAITING, Sampler
 from swprof_mw.reporter.records import Snapshot
@@ -83,7 +85,12 @@ def test_one_thread_serves_all_slots() -> None:
     with sampling(max_parallel=8) as sampled:
         context = sampled.context()
         seen: list[int] = []
-        at_once(8, lambda _: handle(context, lambda: (time.sleep(0.03), seen.append(threads()))))
+
+        def view() -> None:
+            time.sleep(0.03)
+            seen.append(threads())
+
+        at_once(8, lambda _: handle(context, view))
         assert set(seen) == {1}
 
 
@@ -270,6 +277,30 @@ def test_without_marks_there_are_none() -> None:
         assert not any(WAITING in snapshot.stack for snapshot in sampled.snapshots)
 
 
+def test_frames_are_let_go_before_anything_else_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They hold all of the app's variables, and what follows takes a while."""
+    looks: list[weakref.ref[Look]] = []
+    alive: list[Look | None] = []
+    look, marks = Locator.look, Sampler._marks
+
+    def noted(self: Locator) -> Look:
+        found = look(self)
+        looks.append(weakref.ref(found))
+        return found
+
+    def checked(self: Sampler, samples: list[Sample]) -> dict[tuple[State, int], str]:
+        alive.append(looks[-1]())
+        return marks(self, samples)
+
+    monkeypatch.setattr(Locator, "look", noted)
+    monkeypatch.setattr(Sampler, "_marks", checked)
+    with sampling() as sampled:
+        handle(sampled.context(), sleeper(0.05))
+        sampled.settle()
+    assert alive
+    assert set(alive) == {None}
+
+
 # The end of sampling.
 
 
@@ -318,6 +349,28 @@ def test_the_switch_interval_is_short_while_a_slot_is_taken_and_put_back_after()
         sampled.settle()
         wait_until(lambda: sys.getswitchinterval() == before)
         assert seen == [pytest.approx(0.0007)] * 2
+
+
+def test_the_switch_interval_stays_short_for_a_request_that_the_thread_has_not_seen_yet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It took its slot while the thread was busy closing another one."""
+    seen: list[float] = []
+    original = Sampler._admit_taken
+
+    def late(self: Sampler, now: int) -> None:
+        if self._inbox and len(seen) < 3:
+            seen.append(sys.getswitchinterval())
+            self.wake()
+        else:
+            original(self, now)
+
+    monkeypatch.setattr(Sampler, "_admit_taken", late)
+    with sampling(switch_interval=0.7) as sampled:
+        handle(sampled.context(), sleeper(0.05))
+        sampled.settle()
+        assert seen == [pytest.approx(0.0007)] * 3
+        assert sampled.snapshots
 
 
 # What it may cost.

@@ -218,12 +218,12 @@ def test_a_task_ends_after_its_duration_and_is_reported_once(scene: Scene) -> No
     context = scene.context()
     scene.clock.advance(119.9)
     scene.service.process_profile_task()
-    assert scene.service.current is context
+    assert scene.current == "a"
     scene.clock.advance(0.1)
     for _ in range(3):
         scene.service.process_profile_task()
     assert context.stopped
-    assert scene.service.current is None
+    assert scene.current is None
     assert scene.finished == ["a"]
 
 
@@ -395,6 +395,24 @@ def test_two_tasks_of_a_backend_with_another_clock_run_one_after_the_other(
     scene.clock.advance(5)
     scene.service.process_profile_task()
     assert scene.matches("/b")
+
+
+def test_a_task_that_runs_is_not_put_off_for_one_that_began_earlier_by_another_clock(scene: Scene) -> None:
+    polled(scene)
+    scene.receive(scene.task("a", starts_in=-1_010, created_in=-1_010))
+    scene.clock.advance(1)
+    scene.receive(scene.task("b", starts_in=-10, created_in=-10))
+    assert scene.runs_for("/a") == 59
+    assert scene.finished[:1] == ["a"]
+
+
+def test_each_poll_narrows_down_when_a_task_became_known(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    """Answered every 20 s, and still a minute old: that is no delay."""
+    for _ in range(10):
+        polled(scene)
+    scene.receive(scene.task("a", starts_in=-60, created_in=-60))
+    assert scene.runs_for("/a") == 60
+    assert "28 s behind" in warnings(caplog)[0]
 
 
 # Arguments that mean harm.

@@ -265,9 +265,7 @@ def test_only_while_a_task_is_there_the_route_is_wanted_early(recorded: Recorded
     assert wanted == [False, False, True, True]
 
 
-def test_a_segment_whose_sampling_was_stretched_says_so(
-    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_segment_whose_sampling_was_stretched_says_so(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "WINDOW", 20 * MS)
     app = application(profile_max_cpu=0.001, url_tag="off")
     recorded.profile("/x")
@@ -278,6 +276,23 @@ def test_a_segment_whose_sampling_was_stretched_says_so(
     span.end(200)
     recorded.settle()
     assert int(dict(recorded.last.tags)["swprof.period_ms"]) >= 20
+
+
+def test_a_request_can_be_found_no_more_when_it_reads_the_time_of_its_end(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sample that found it was then taken before its end."""
+    span = opened(application())
+    span.enter(sys._getframe())
+    seen: list[tuple[bool, bool]] = []
+
+    def now() -> int:
+        seen.append((span.ended, span.frame is None))
+        return time.monotonic_ns()
+
+    monkeypatch.setattr("swprof_mw.span.monotonic_ns", now)
+    span.end(200)
+    assert seen == [(True, True)]
 
 
 # Which segments are sent.

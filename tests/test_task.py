@@ -48,9 +48,7 @@ def test_a_good_command_becomes_the_task_that_it_describes() -> None:
         StartTime=str(EPOCH_MS + 1),
         CreateTime=str(EPOCH_MS + 2),
     )
-    assert parse(given_task) == ProfileTask(
-        "1-2", "id", "/users/<int:uid>", 15, 200, 20, 9, EPOCH_MS + 1, EPOCH_MS + 2
-    )
+    assert parse(given_task) == ProfileTask("1-2", "id", "/users/<int:uid>", 15, 200, 20, 9, EPOCH_MS + 1, EPOCH_MS + 2)
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,7 @@ def test_a_body_may_say_the_status_with_its_first_chunk(recorded: Recorded) -> N
         ("PATH_INFO", b"/bytes"),
         ("PATH_INFO", "/\N{SNOWMAN}"),
         ("SCRIPT_NAME", 3),
+        ("SCRIPT_NAME", b"/bytes"),
     ],
 )
 def test_an_app_with_a_bad_environ_runs_as_without_us(recorded: Recorded, name: str, value: object) -> None:
@@ -182,6 +183,12 @@ def test_an_app_with_a_bad_environ_runs_as_without_us(recorded: Recorded, name: 
     assert recorded.segments == []
     ask(traced)
     assert len(recorded.segments) == 1
+
+
+def test_a_path_that_is_no_text_at_all_is_as_bad(recorded: Recorded) -> None:
+    environ = {**make_environ(), "SCRIPT_NAME": b"", "PATH_INFO": b"/bytes"}
+    assert watch(entry(), environ) == watch(hello, environ)
+    assert recorded.segments == []
 
 
 def test_an_environ_without_a_method_is_the_apps_business(recorded: Recorded) -> None:

@@ -85,7 +85,11 @@ class Request:
 
         async def send(message: Message) -> None:
             is_last = not self._over and self._ends_with(message)
-            await inner(message)
+            try:
+                await inner(message)
+            except OSError:  # it is how a server says that the client is gone
+                self.finish(CLIENT_GONE)
+                raise
             if is_last:
                 self.finish(FAILED)
 

@@ -11,7 +11,8 @@ from swprof_mw.asgi.types import Scope
 class WatchedScope(dict[str, Any]):
     """Tells when a router has written into it, which is before the dependencies and the view run.
 
-    Middleware that hands on a ``dict(scope)`` of its own takes that away; the request is then named at its end.
+    Middleware that hands on a ``dict(scope)`` of its own hides what the router writes, now and at the request's end:
+    only our middleware inside of that one can tell.
 
     Args:
         scope: what it is a copy of.

@@ -58,7 +58,9 @@ class SnapshotRecorder:
                 self._keep(last, time)
         if self._keep(stack, time):
             self._stack, self._time, self._period = stack, time, period
-        elif self._stack != stack:
+        elif self._stack == stack:
+            self._period = min(self._period, period)
+        else:
             # The run that begins here has no snapshot of its own: its time is not the last one's.
             self._leave_one_out()
 

@@ -69,6 +69,10 @@ def _held_by(held: Any, depth: int) -> Iterator[Any]:
         inner = (held.func, *held.args, *held.keywords.values())
     elif isinstance(held, asyncio.Future):
         inner = _callbacks(held)
+    elif isinstance(held, asyncio.Queue):
+        inner = tuple(getattr(held, "_getters", ()))
+    elif type(held).__name__ == "_AsCompletedIterator":
+        inner = (getattr(held, "_done", None),)
     elif _host(held) is not None:
         inner = (getattr(held, "_on_completed_fut", None),)
     for part in inner:

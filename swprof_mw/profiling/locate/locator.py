@@ -71,35 +71,38 @@ class Look:
 
     def locate(self, place: Place) -> Sample | None:
         """Where the request is; None while none of its code runs or waits anywhere that is known."""
-        own = self._own(place)
+        own, hosted = self._own(place)
         if own is None:
             return None
         if own.works:
             return Sample(own.positions, own.state, own.thread_id)
-        return _compose(self._path(place, own))
+        return _compose(self._path(place, own, hosted))
 
-    def _own(self, place: Place) -> Strand | None:
-        """The strand that the request began as: on its thread, or its task."""
+    def _own(self, place: Place) -> tuple[Strand | None, list[Work]]:
+        """The strand that the request began as, on its thread or its task; and what that thread does for others."""
         entry, task = place.frame, place.task
         if entry is None:
-            return None
+            return None, []
         top = self._threads.get(place.thread_id)
         positions = inward(top, entry)
-        if positions is None:
+        if top is None or positions is None:
             if task is not None:
-                return tasks.suspended(task, after=entry)
-            return greenlets.suspended(place.greenlet, after=entry)
+                return tasks.suspended(task, after=entry), []
+            return greenlets.suspended(place.greenlet, after=entry), []
         if task is not None:
-            return Strand(positions, State.ON_THREAD, place.thread_id, sets=task)
-        waits_on = self._workers.blocked_on(top) if top is not None else None
-        return Strand(positions, State.ON_THREAD, place.thread_id, waits_on, place.greenlet)
+            return Strand(positions, State.ON_THREAD, place.thread_id, sets=task), []
+        if self._workers.runs_others(positions):
+            *hosted, own = self._workers.inside(place.thread_id, top, entry)
+            return own.strand._replace(sets=place.greenlet), hosted
+        waits_on = self._workers.blocked_on(top)
+        return Strand(positions, State.ON_THREAD, place.thread_id, waits_on, place.greenlet), []
 
-    def _path(self, place: Place, own: Strand) -> list[Strand]:
+    def _path(self, place: Place, own: Strand, hosted: list[Work]) -> list[Strand]:
         """The strands from the request's own to the one that works for it now; if none does, to what it waits for."""
         mine, spawned = self._tasks.of(place), self._spawned.of(place)
         found = [*map(tasks.suspended, mine), *map(greenlets.suspended, spawned)]
         suspended = [strand for strand in found if strand is not None]
-        strands = [own, *suspended, *self._working_for(place, [own, *suspended])]
+        strands = [own, *suspended, *self._working_for(place, [own, *suspended], hosted)]
         active = (
             tasks.running(mine, place, self._threads)
             or greenlets.running(spawned, place, self._threads)
@@ -107,17 +110,26 @@ class Look:
         )
         return _outward(active, own, strands) if active is not None else _inward(own, strands)
 
-    def _working_for(self, place: Place, waiting: list[Strand]) -> list[Strand]:
+    def _working_for(self, place: Place, waiting: list[Strand], hosted: list[Work]) -> list[Strand]:
         """The workers that run in a copy of the request's Context, or set a future that one of its strands awaits."""
         if self._work is None:
             self._work = self._workers.read(self._threads)
-        found: list[Strand] = []
-        for strand, owner in self._work:
-            if strand.thread_id == place.thread_id and place.task is None:
-                continue
-            if owner is place or any(links.leads_to(other.waits_on, strand.sets) for other in (*waiting, *found)):
-                found.append(strand)
+        # Of its own thread only what is inside of its entry.
+        elsewhere = (work for work in self._work if place.task is not None or work.strand.thread_id != place.thread_id)
+        left = [*hosted, *elsewhere]
+        found = [strand for strand, owner in left if owner is place]
+        left = [work for work in left if work.owner is not place]
+        waiting = [*waiting, *found]
+        while waiting:
+            # Those may wait for workers in turn.
+            waiting = [strand for strand, _ in left if _awaited(strand, waiting)]
+            left = [work for work in left if work.strand not in waiting]
+            found += waiting
         return found
+
+
+def _awaited(strand: Strand, waiting: list[Strand]) -> bool:
+    return any(links.leads_to(other.waits_on, strand.sets) for other in waiting)
 
 
 def _outward(active: Strand, own: Strand, strands: list[Strand]) -> list[Strand]:

@@ -84,11 +84,17 @@ class Tasks:
 
     def forget_ended(self) -> None:
         """Drop what belongs to requests that have ended, and tasks that are gone. Called while nothing is sampled."""
-        self._owned = [(reference, owner) for reference, owner in self._owned if not owner.ended]
-        self._known &= _references()
+        self._forget_gone(_references())
+
+    def _forget_gone(self, references: set[Any]) -> None:
+        self._owned = [each for each in self._owned if each[0]() is not None and not each[1].ended]
+        self._known &= references
 
     def _look(self) -> None:
-        new = _references() - self._known
+        references = _references()
+        if len(self._known) > 2 * len(references) + _NEW_TASKS:
+            self._forget_gone(references)
+        new = references - self._known
         for _ in range(min(len(new), _NEW_TASKS)):
             reference = new.pop()
             task = reference()

@@ -71,17 +71,22 @@ _BLOCKING: tuple[tuple[str, str, str], ...] = (
     ("concurrent.futures._base", "Future.result", "self"),
     ("concurrent.futures._base", "Future.exception", "self"),
     ("concurrent.futures._base", "wait", "fs"),
+    ("concurrent.futures._base", "as_completed", "pending"),
     ("asgiref.current_thread_executor", "CurrentThreadExecutor.run_until_future", "future"),
     ("threading", "Thread.join", "self"),
 )
 #: The blocking function is among so many innermost frames.
 _BLOCKED_WITHIN = 8
 
-#: Functions that run an event loop until a task is done, and the local variable that names it: what the thread does is
-#: its tasks' business, and the worker's own work is held up by that task.
+#: Where a thread waits for anything that is not known here: what a worker does there is no work.
+_IDLE = ("threading", "Condition.wait", "self")
+
+#: Functions that run an event loop, or other threads' calls, until a future is done, and the local variable that names
+#: it: what the thread does inside is those tasks' and calls' business, and its own work is held up by that future.
 _LOOPS = (
     ("asyncio.base_events", "BaseEventLoop.run_until_complete", "future"),
     ("asyncio.runners", "Runner.run", "task"),
+    ("asgiref.current_thread_executor", "CurrentThreadExecutor.run_until_future", "future"),
 )
 
 
@@ -91,6 +96,11 @@ def _code(module: str, name: str) -> CodeType | None:
     for part in name.split("."):
         found = getattr(found, part, None)
     return getattr(found, "__code__", None)
+
+
+def _is_loading(module: str) -> bool:
+    spec = getattr(sys.modules.get(module), "__spec__", None)
+    return bool(getattr(spec, "_initializing", False))
 
 
 def _as_context(found: Any) -> Context | None:
@@ -123,15 +133,19 @@ class Workers:
         self._entries: dict[int, Entry] = {}
         self._blocking: dict[int, str] = {}
         self._loops: dict[int, str] = {}
+        self._idle: dict[int, str] = {}
 
     def refresh(self) -> None:
         """Look the known functions up, if the app has loaded modules since."""
         if len(sys.modules) == self._modules:
             return
-        self._modules = len(sys.modules)
+        # A module that is just being imported counts already, but does not have its functions yet.
+        known = {module for module, *_ in (*_ENTRIES, *_BLOCKING, *_LOOPS)}
+        self._modules = 0 if any(map(_is_loading, known)) else len(sys.modules)
         self._entries = {self._hold(module, name): entry for module, name, entry in _ENTRIES}
         self._blocking = {self._hold(module, name): variable for module, name, variable in _BLOCKING}
         self._loops = {self._hold(module, name): variable for module, name, variable in _LOOPS}
+        self._idle = {self._hold(*_IDLE[:2]): _IDLE[2]}
 
     def _hold(self, module: str, name: str) -> int:
         code = _code(module, name)
@@ -141,11 +155,15 @@ class Workers:
 
     def blocked_on(self, top: FrameType) -> Any:
         """The future (or thread, or futures) that the thread with this innermost frame is blocked on, else None."""
+        return self._blocked_in(self._blocking, top)
+
+    @staticmethod
+    def _blocked_in(functions: dict[int, str], top: FrameType) -> Any:
         frame: FrameType | None = top
         for _ in range(_BLOCKED_WITHIN):
             if frame is None:
                 return None
-            variable = self._blocking.get(id(frame.f_code))
+            variable = functions.get(id(frame.f_code))
             if variable is not None:
                 return local(frame, variable)
             frame = frame.f_back
@@ -155,11 +173,22 @@ class Workers:
         """What each worker thread does now, one entry of ``Work`` for each known function on its stack."""
         return [work for thread_id, top in threads.items() for work in self._read(thread_id, top)]
 
-    def _read(self, thread_id: int, top: FrameType) -> Iterator[Work]:
+    def runs_others(self, positions: list[Position]) -> bool:
+        """Whether a thread at these positions runs an event loop, or what other threads want of it."""
+        return any(id(code) in self._loops for code, _ in positions)
+
+    def inside(self, thread_id: int, top: FrameType, end: FrameType) -> list[Work]:
+        """As ``read``, of one thread and only inside of the frame ``end``, whose own strand is the last one."""
+        return list(self._read(thread_id, top, end))
+
+    def _read(self, thread_id: int, top: FrameType, end: FrameType | None = None) -> Iterator[Work]:
         positions: list[Position] = []
-        waits_on = self.blocked_on(top)
+        waits_on = self.blocked_on(top) or self._blocked_in(self._idle, top)
         frame: FrameType | None = top
         while frame is not None:
+            if frame is end:
+                yield Work(Strand(positions[::-1], State.ON_THREAD, thread_id, waits_on), None)
+                return
             code = frame.f_code
             task = self._loops.get(id(code))
             if task is not None:

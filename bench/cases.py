@@ -9,6 +9,8 @@ ASGI_SERVERS = ("uvicorn", "uvicorn-uvloop", "hypercorn")
 WSGI_APPS = (("flask", "flask_app:app"), ("django", "django_app:wsgi"))
 ASGI_APPS = (("django", "django_app:asgi"), ("starlette", "starlette_app:app"), ("fastapi", "fastapi_app:app"))
 STYLES = ("sync", "async")
+#: Async views under gevent cannot run side by side at all: asgiref refuses a second event loop on a thread.
+IMPOSSIBLE = (("gunicorn-gevent", "async"),)
 
 
 @dataclass(frozen=True)
@@ -45,4 +47,5 @@ CASES = tuple(
     for server in servers
     for framework, target in apps
     for style in STYLES
+    if (server, style) not in IMPOSSIBLE
 )

@@ -107,22 +107,34 @@ def measure(
         bursts: of computing, ms, at most 9 of them.
         total: length of each request, ms.
     """
-    client = OapClient(collector.url)
-    eventually(lambda: "bench" in client.services() and case.own in client.endpoints("bench"), "the app is listed")
-    task_id = client.create_task("bench", case.own, samples=len(bursts), period=PERIOD)
-    eventually(lambda: any(task.notified for task in client.tasks("bench") if task.id == task_id), "a task is fetched")
-    time.sleep(0.3)  # it is told to be fetched a moment before it is carried out
+    task_id = profile(case, collector, samples=len(bursts))
     with Beside(f"{server.url}{case.other}?burst=1&total=200", beside):
         answers = [ask(f"{server.url}{case.own}?burst={burst}&total={total}") for burst in bursts]
-    store = collector.store
-    eventually(lambda: len(store.profiled(task_id)) == len(bursts), "every request is profiled", timeout=10)
-    time.sleep(0.6)  # snapshots are sent right after the segments
-    segments = sorted(store.profiled(task_id), key=lambda segment: segment.start)
+    segments = profiled(collector, task_id, len(bursts))
     return [
-        evaluate(segment, store.snapshots(segment.segment_id), answer.truth)
+        evaluate(segment, collector.store.snapshots(segment.segment_id), answer.truth)
         for segment, answer in zip(segments, answers, strict=True)
         if answer.sent - 5 <= segment.start <= answer.received
     ]
+
+
+def profile(case: Case, collector: Collector, samples: int) -> str:
+    """Create a task for the case's endpoint; returns its id once the app carries it out."""
+    client = OapClient(collector.url)
+    eventually(lambda: "bench" in client.services() and case.own in client.endpoints("bench"), "the app is listed")
+    task_id = client.create_task("bench", case.own, samples=samples, period=PERIOD)
+    eventually(lambda: any(task.notified for task in client.tasks("bench") if task.id == task_id), "a task is fetched")
+    time.sleep(0.3)  # it is told to be fetched a moment before it is carried out
+    return task_id
+
+
+def profiled(collector: Collector, task_id: str, count: int) -> list[Segment]:
+    """The segments of the task's requests, in the order of their start, once all of them and their snapshots came."""
+    client = OapClient(collector.url)
+    eventually(lambda: len(collector.store.profiled(task_id)) == count, "every request is profiled", timeout=10)
+    # The end of the task is told after the last snapshot.
+    eventually(lambda: any(task.finished for task in client.tasks("bench") if task.id == task_id), "the task ended")
+    return sorted(collector.store.profiled(task_id), key=lambda segment: segment.start)
 
 
 def ask(url: str) -> Answer:

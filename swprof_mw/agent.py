@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable
 from functools import partial
 
+from swprof_mw.clock import monotonic_ns
 from swprof_mw.config import Config, ConfigError
 from swprof_mw.names import SERVICE_LENGTH, cut, instance_name
 from swprof_mw.native import allocate_lock
@@ -27,7 +28,8 @@ logger = logging.getLogger("swprof_mw")
 FLUSH_TIMEOUT = 2.0
 #: A fork waits so many seconds for a call that is in flight: a child that inherits one may hang.
 FORK_WAIT = 0.1
-_NS_PER_MINUTE = 60_000_000_000
+_NS_PER_SECOND = 1_000_000_000
+_NS_PER_MINUTE = 60 * _NS_PER_SECOND
 
 
 class Service:
@@ -113,11 +115,12 @@ class Agent:
 
     def stop(self, timeout: float = FLUSH_TIMEOUT) -> None:
         """Close what is sampled, send what is queued, and end, within ``timeout`` seconds."""
-        for service in self.services.values():
+        until = monotonic_ns() + int(timeout * _NS_PER_SECOND)
+        for service in tuple(self.services.values()):
             if service.tasks.current is not None:
                 service.tasks.stop_current_profile_task(service.tasks.current)
         self.sampler.stop(timeout / 4)
-        self.reporter.stop(timeout * 3 / 4)
+        self.reporter.stop(max(until - monotonic_ns(), 0) / _NS_PER_SECOND)
 
 
 _lock = allocate_lock()

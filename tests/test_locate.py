@@ -1089,7 +1089,6 @@ def holding(seen: list[weakref.ref[Precious]], gate: Gate) -> None:
     precious = Precious()
     seen.append(weakref.ref(precious))
     gate.blocks()
-    del precious
 
 
 def test_after_a_look_nothing_of_the_apps_is_kept_alive() -> None:

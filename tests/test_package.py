@@ -205,7 +205,7 @@ if python_3_11() or os.environ.get("CI"):
                 backend.wait(lambda: _profiled(backend) == set(order) or script.poll() is not None, timeout=40)
             finally:
                 output, _ = script.communicate(input="", timeout=20)
-        assert output.rstrip().endswith("ended well"), output
+        assert "ended well" in output, output
         assert _profiled(backend) == set(order)
         for method in (QUERY, KEEP_ALIVE):
             assert {message.service for message in backend.messages(method)} == set(order)

@@ -158,7 +158,7 @@ def test_two_periods_are_not_lost_yet() -> None:
 def test_the_stretch_before_the_end_may_be_lost_too() -> None:
     request = Request()
     request.sample(A, 0)
-    request.close(21)
+    request.close(31)
     assert request.brief == [(0, 0, "a")]
 
 
@@ -196,6 +196,15 @@ def test_a_run_whose_first_snapshot_was_refused_is_charged_to_no_other() -> None
     request.close(30)
     assert analysed(request.snapshots) == {("root",): 20, A: 10, ("root", "b"): 10, C: 10}
     assert gaps(request.snapshots) == [1]
+
+
+def test_a_refused_snapshot_of_a_run_does_not_lend_its_long_period_to_what_follows() -> None:
+    """The period was four times as long until the refused one, and the usual one after it: there much was lost."""
+    request = Request(1)
+    request.sample(A, 0, 4 * PERIOD)
+    request.sample(A, 40, PERIOD)
+    request.sample(A, 40 + 10 * LOST_AFTER + 5, PERIOD)
+    assert [snapshot.sequence for snapshot in request.snapshots] == [0, 2]
 
 
 def test_a_refused_first_snapshot_leaves_number_0_to_the_next_one() -> None:

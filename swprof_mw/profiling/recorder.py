@@ -9,8 +9,8 @@ from swprof_mw.reporter.records import Snapshot
 
 Stack = tuple[str, ...]
 
-#: A stretch of more than so many periods without a sample counts as lost.
-LOST_AFTER = 2
+#: Two samples are one period apart, as they should be. So many periods apart, more than two were lost between them.
+LOST_AFTER = 3
 
 
 class SnapshotRecorder:

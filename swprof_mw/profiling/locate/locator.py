@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import FrameType
 from typing import NamedTuple
 
 from swprof_mw.profiling.locate import greenlets, links, tasks
@@ -51,7 +52,9 @@ class Locator:
     def look(self) -> Look:
         """The process at this moment, for all requests that are to be located in it."""
         self._workers.refresh()
-        return Look(self._tasks, self._workers, self._spawned)
+        # Never in a variable of this function or of `Look` itself: this thread's own frame is among them, and the
+        # circle would keep all threads' variables alive until the next collection of garbage.
+        return Look(self._tasks, self._workers, self._spawned, sys._current_frames())
 
     def forget_ended(self) -> None:
         """Drop what was remembered of requests that have ended. Called while nothing is sampled."""
@@ -60,13 +63,15 @@ class Locator:
 
 
 class Look:
-    """One look at all threads of the process."""
+    """One look at all ``threads`` of the process, which are held as long as this is."""
 
-    def __init__(self, tasks_: tasks.Tasks, workers: Workers, spawned: greenlets.Spawned) -> None:
+    def __init__(
+        self, tasks_: tasks.Tasks, workers: Workers, spawned: greenlets.Spawned, threads: dict[int, FrameType]
+    ) -> None:
         self._tasks = tasks_
         self._spawned = spawned
         self._workers = workers
-        self._threads = sys._current_frames()
+        self._threads = threads
         self._work: list[Work] | None = None
 
     def locate(self, place: Place) -> Sample | None:

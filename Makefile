@@ -3,11 +3,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test lint types unit test-oap protocol settings clean
+.PHONY: help setup demo test lint types unit test-oldest test-oap accuracy protocol settings clean
 
 help:
 	@echo "make demo      profile the three example apps through the embedded collector"
 	@echo "make test      lint, types and tests"
+	@echo "make test-oldest  the adapters on the oldest supported libraries"
+	@echo "make accuracy  are profiles true? every server, app and Python that is here (takes long)"
 	@echo "make test-oap  the example apps against a real SkyWalking OAP (needs Java 11+ and Maven)"
 	@echo "make protocol  rebuild the descriptor set from proto/"
 	@echo "make settings  rewrite docs/settings.md"
@@ -35,8 +37,23 @@ types: setup
 unit: setup
 	$(BIN)/python -m pytest -m "not oap" -q
 
+# The adapters' and the protocol's tests on the oldest supported libraries, and Python 3.10 where there is one.
+OLDEST_TESTS := $(wildcard tests/test_asgi*.py tests/test_django*.py tests/test_flask*.py) tests/test_wsgi.py \
+	tests/test_settings.py tests/test_encode.py tests/test_reporter.py tests/test_locate.py
+
+test-oldest: .venv-oldest/.done
+	.venv-oldest/bin/python -m pytest -q $(OLDEST_TESTS)
+
+.venv-oldest/.done: requirements/oldest.txt
+	$$(PYTHONPATH=. $(PYTHON) -m bench.environments 3.10) -m venv --clear .venv-oldest
+	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/oldest.txt
+	touch $@
+
 test-oap: setup
 	$(BIN)/python -m pytest -m oap -q
+
+accuracy: setup
+	PYTHONPATH=. $(BIN)/python bench/accuracy.py
 
 protocol: setup
 	$(BIN)/python scripts/protocol.py

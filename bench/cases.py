@@ -6,8 +6,12 @@ from dataclasses import dataclass
 
 WSGI_SERVERS = ("waitress", "gunicorn-sync", "gunicorn-gthread", "gunicorn-gevent")
 ASGI_SERVERS = ("uvicorn", "uvicorn-uvloop", "hypercorn")
-WSGI_APPS = (("flask", "flask_app:app"), ("django", "django_app:wsgi"))
-ASGI_APPS = (("django", "django_app:asgi"), ("starlette", "starlette_app:app"), ("fastapi", "fastapi_app:app"))
+WSGI_APPS = (("flask", "bench.apps.flask_app:app"), ("django", "bench.apps.django_app:wsgi"))
+ASGI_APPS = (
+    ("django", "bench.apps.django_app:asgi"),
+    ("starlette", "bench.apps.starlette_app:app"),
+    ("fastapi", "bench.apps.fastapi_app:app"),
+)
 STYLES = ("sync", "async")
 #: Async views under gevent cannot run side by side at all: asgiref refuses a second event loop on a thread.
 IMPOSSIBLE = (("gunicorn-gevent", "async"),)

@@ -63,3 +63,9 @@ def _pyenv(version: str) -> list[Path]:
     pattern = re.compile(re.escape(version) + r"\.\d+")
     found = [one for one in versions.glob(f"{version}.*") if pattern.fullmatch(one.name)]
     return [one / "bin" / "python" for one in sorted(found)]
+
+
+if __name__ == "__main__":
+    # The interpreter of that version, or the oldest there is.
+    wanted = sys.argv[1]
+    print(interpreter(wanted if wanted in available() else available()[0]))

@@ -20,7 +20,7 @@ from tests import servers
 from tests.load import get
 from tests.waiting import eventually
 
-APPS = Path(__file__).resolve().parent / "apps"
+ROOT = Path(__file__).resolve().parent.parent
 PERIOD = 10
 WAITING = ("[waiting]", "[queued]")
 
@@ -58,10 +58,10 @@ def serving(case: Case, collector: Collector, python: str) -> Iterator[servers.S
     environment = {
         "SW_AGENT_COLLECTOR_BACKEND_SERVICES": collector.backend,
         "SW_AGENT_COLLECTOR_GET_PROFILE_TASK_INTERVAL": "0.2",
-        "PYTHONPATH": str(APPS.parent.parent),
+        "PYTHONPATH": str(ROOT),
     }
     path = f"{case.own}?total=1"
-    with servers.start(case.server, case.target, environment, APPS, path=path, threads=8, python=python) as server:
+    with servers.start(case.server, case.target, environment, ROOT, path=path, threads=8, python=python) as server:
         yield server
 
 

@@ -1,11 +1,12 @@
 """Django, for WSGI (``wsgi``) and ASGI (``asgi``): a sync and an async view of each kind."""
 
-import work
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpRequest, JsonResponse
 from django.urls import path
+
+from bench.apps import work
 
 settings.configure(
     MIDDLEWARE=["swprof_mw.django.SWProfilerMiddleware"],

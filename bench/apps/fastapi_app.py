@@ -1,8 +1,8 @@
 """FastAPI: a ``def`` and an ``async def`` endpoint of each kind."""
 
-import work
 from fastapi import FastAPI
 
+from bench.apps import work
 from swprof_mw.asgi import SWProfilerMiddleware
 
 app = FastAPI()

@@ -1,8 +1,8 @@
 """Flask: a sync and an async view of each kind."""
 
-import work
 from flask import Flask, request
 
+from bench.apps import work
 from swprof_mw.flask import SWProfiler
 
 app = Flask(__name__)

@@ -1,11 +1,11 @@
 """Starlette: a ``def`` and an ``async def`` endpoint of each kind."""
 
-import work
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from bench.apps import work
 from swprof_mw.asgi import SWProfilerMiddleware
 
 

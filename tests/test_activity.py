@@ -12,8 +12,12 @@ import pytest
 
 from swprof_mw.native import get_ident
 from swprof_mw.profiling.activity import Activity
-from swprof_mw.profiling.sampler import WAITING
-from tests.doubles import burn, handle, sampling, wait_until
+from swprof_mw.profiling.grid import next_deadline
+from swprof_mw.profiling.sampler import _LEAD, WAITING
+from tests.doubles import MS, SECOND, burn, handle, sampling, wait_until
+
+#: So long before a look the sampler glances, ns.
+LEAD = int(_LEAD * SECOND)
 
 
 class Worker:
@@ -79,17 +83,73 @@ def test_a_thread_that_sleeps_waits() -> None:
 
 def test_a_thread_that_computes_works() -> None:
     activity = Activity()
-    # Whatever else the machine does takes the processor from it, and then it waits indeed.
+    # Not always: other processes may keep it from a processor, and then it waits indeed.
     with working(activity, lambda: burn(0.01)) as worker:
-        began, used = time.monotonic(), worker.used
-        [share] = shares(activity, [worker.ident])
-        truth = (worker.used - used) / (time.monotonic() - began)
-        assert share > truth - 0.3
+        assert shares(activity, [worker.ident], looks=100)[0] > 0
 
 
-@pytest.mark.parametrize(("burst", "pause"), [(0.01, 0.023), (0.03, 0.07)])
-def test_work_in_bursts_adds_up_to_its_true_share(burst: float, pause: float) -> None:
-    """Through the sampler, as the backend reckons: what is marked as waiting is the rest."""
+class World:
+    """Time that passes only where it is slept, and one thread that works in bursts.
+
+    Attributes:
+        now: monotonic ns.
+        burst, pause: of the thread, ns.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, burst: int, pause: int) -> None:
+        self.now = 1_000 * SECOND
+        self.burst = burst
+        self.pause = pause
+        monkeypatch.setattr("swprof_mw.profiling.activity.monotonic_ns", lambda: self.now)
+        monkeypatch.setattr("swprof_mw.profiling.activity.sleep", self.sleep)
+        monkeypatch.setattr(time, "clock_gettime_ns", lambda clock: self.used())
+        monkeypatch.setattr(time, "pthread_getcpuclockid", lambda thread_id: 1)
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += int(seconds * SECOND)
+
+    def used(self) -> int:
+        """The thread's processor time."""
+        cycles, rest = divmod(self.now, self.burst + self.pause)
+        return cycles * self.burst + min(rest, self.burst)
+
+    def works(self) -> bool:
+        """Whether the thread works now."""
+        return self.now % (self.burst + self.pause) < self.burst
+
+
+def ticks(world: World, activity: Activity, count: int) -> Iterator[tuple[bool, bool]]:
+    """What is said of the thread at the ticks of a task, and what is true."""
+    for _ in range(count):
+        deadline = next_deadline(world.now, 10 * MS)
+        if activity.mixed and deadline - world.now > LEAD:
+            world.now = deadline - LEAD
+            activity.glance()
+        world.now = deadline
+        truth = world.works()
+        yield activity.look([1])[1], truth
+
+
+@pytest.mark.parametrize(
+    ("burst", "pause", "tolerance"),
+    [(0.0, 1.0, 0.0), (1.0, 0.0, 0.0), (30.0, 70.0, 0.03), (10.0, 23.0, 0.05)],
+)
+def test_bursts_longer_than_a_look_add_up_to_their_true_share(
+    monkeypatch: pytest.MonkeyPatch, burst: float, pause: float, tolerance: float
+) -> None:
+    world = World(monkeypatch, int(burst * MS), int(pause * MS))
+    activity = Activity()
+    activity.note(1)
+    found = list(ticks(world, activity, 2_000))
+    share = sum(said for said, _ in found) / len(found)
+    assert share == pytest.approx(burst / (burst + pause), abs=tolerance + 0.001)
+    assert sum(said == truth for said, truth in found) / len(found) >= 0.999 - tolerance
+
+
+@pytest.mark.parametrize(("burst", "pause"), [(0.001, 0.0023), (0.01, 0.023)])
+def test_bursts_of_a_real_thread_add_up_to_their_share(burst: float, pause: float) -> None:
+    """Through the sampler, in the time that the backend reckons; with other processes beside, it is a rough measure."""
     used = lasted = 0.0
 
     def view() -> None:
@@ -108,7 +168,7 @@ def test_work_in_bursts_adds_up_to_its_true_share(burst: float, pause: float) ->
         if other.sequence == one.sequence + 1:
             total += other.time - one.time
             waited += (other.time - one.time) if one.stack == other.stack and one.stack[-1] == WAITING else 0
-    assert 1 - waited / total == pytest.approx(used / lasted, abs=0.12)
+    assert 1 - waited / total == pytest.approx(used / lasted, abs=0.2)
 
 
 def test_a_thread_that_ended_is_left_out() -> None:

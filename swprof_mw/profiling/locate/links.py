@@ -24,9 +24,14 @@ def leads_to(future: Any, goal: Any) -> bool:
     """
     if future is None or goal is None:
         return False
-    if future is goal or goal in _children(future) or _answers(goal, future):
+    if future is goal or goal in _children(future):
         return True
-    return any(held is future for callback in _callbacks(goal) for held in _held_by(callback, _DEPTH))
+    if not (isinstance(future, asyncio.Future) or isinstance(goal, asyncio.Future)):
+        # Between threads nothing else leads from one to the other.
+        return False
+    return _answers(goal, future) or any(
+        held is future for callback in _callbacks(goal) for held in _held_by(callback, _DEPTH)
+    )
 
 
 def _answers(task: Any, future: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from types import FrameType
 from typing import NamedTuple
 
@@ -59,6 +60,7 @@ class Locator:
     def forget_ended(self) -> None:
         """Drop what was remembered of requests that have ended. Called while nothing is sampled."""
         self._tasks.forget_ended()
+        self._workers.forget()
         self._spawned.forget()
 
 
@@ -98,7 +100,7 @@ class Look:
             return Strand(positions, State.ON_THREAD, place.thread_id, sets=task), []
         if self._workers.runs_others(positions):
             *hosted, own = self._workers.inside(place.thread_id, top, entry)
-            return own.strand._replace(sets=place.greenlet), hosted
+            return replace(own.strand, sets=place.greenlet), hosted
         waits_on = self._workers.blocked_on(top)
         return Strand(positions, State.ON_THREAD, place.thread_id, waits_on, place.greenlet), []
 
@@ -121,14 +123,15 @@ class Look:
             self._work = self._workers.read(self._threads)
         # Of its own thread only what is inside of its entry.
         elsewhere = (work for work in self._work if place.task is not None or work.strand.thread_id != place.thread_id)
-        left = [*hosted, *elsewhere]
-        found = [strand for strand, owner in left if owner is place]
-        left = [work for work in left if work.owner is not place]
+        works = [*hosted, *elsewhere]
+        found = [strand for strand, owner in works if owner is place]
+        # What runs for another request is that one's, whoever else may wait for it.
+        left = [strand for strand, owner in works if owner is None]
         waiting = [*waiting, *found]
         while waiting:
             # Those may wait for workers in turn.
-            waiting = [strand for strand, _ in left if _awaited(strand, waiting)]
-            left = [work for work in left if work.strand not in waiting]
+            waiting = [strand for strand in left if _awaited(strand, waiting)]
+            left = [strand for strand in left if strand not in waiting]
             found += waiting
         return found
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any
 
 from swprof_mw.profiling.locate.frames import Position
 
@@ -19,8 +20,9 @@ class State(Enum):
     QUEUED = 2
 
 
-class Strand(NamedTuple):
-    """One strand at one moment.
+@dataclass(eq=False, slots=True)
+class Strand:
+    """One strand at one moment; itself and no other, however alike.
 
     Attributes:
         positions: outermost first, all inside of the strand's own entry.

@@ -78,6 +78,9 @@ _BLOCKING: tuple[tuple[str, str, str], ...] = (
 #: The blocking function is among so many innermost frames.
 _BLOCKED_WITHIN = 8
 
+#: Frames by which a thread that is blocked is known to be blocked still.
+_INNERMOST = 6
+
 #: Where a thread waits for anything that is not known here: what a worker does there is no work.
 _IDLE = ("threading", "Condition.wait", "self")
 
@@ -123,6 +126,18 @@ def _parts(call: Any) -> Iterator[Any]:
             yield from _parts((part.func, *part.args, *part.keywords.values()))
 
 
+def _whereabouts(top: FrameType) -> tuple[int, ...]:
+    """What tells whether a thread has moved: its innermost frames and the places in them, without holding them."""
+    found: list[int] = []
+    frame: FrameType | None = top
+    for _ in range(_INNERMOST):
+        if frame is None:
+            break
+        found += (id(frame), frame.f_lasti)
+        frame = frame.f_back
+    return tuple(found)
+
+
 class Workers:
     """Reads what the process's worker threads do. The functions known are looked up anew when modules were loaded."""
 
@@ -134,6 +149,7 @@ class Workers:
         self._blocking: dict[int, str] = {}
         self._loops: dict[int, str] = {}
         self._idle: dict[int, str] = {}
+        self._still: dict[int, tuple[tuple[int, ...], list[Work]]] = {}
 
     def refresh(self) -> None:
         """Look the known functions up, if the app has loaded modules since."""
@@ -170,8 +186,23 @@ class Workers:
         return None
 
     def read(self, threads: dict[int, FrameType]) -> list[Work]:
-        """What each worker thread does now, one entry of ``Work`` for each known function on its stack."""
-        return [work for thread_id, top in threads.items() for work in self._read(thread_id, top)]
+        """What each worker thread does now, one entry of ``Work`` for each known function on its stack.
+
+        A thread that is blocked, as most are, is not read again until it moves.
+        """
+        found: list[Work] = []
+        for thread_id, top in threads.items():
+            here = _whereabouts(top)
+            before, works = self._still.get(thread_id, ((), []))
+            if before != here:
+                works = list(self._read(thread_id, top))
+                self._still[thread_id] = (here, works)
+            found += works
+        return found
+
+    def forget(self) -> None:
+        """Drop what is remembered of threads. Called while nothing is sampled."""
+        self._still.clear()
 
     def runs_others(self, positions: list[Position]) -> bool:
         """Whether a thread at these positions runs an event loop, or what other threads want of it."""

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from swprof_mw.statistics import Queue, Stats
 from tests.environments import environment, python_3_11
 from tests.faulty import KEEP_ALIVE, QUERY, SNAPSHOTS, Backend, task_command
 from tests.recorded import Recorded
+from tests.sampled import work_until_sampled
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -95,7 +95,7 @@ def test_the_numbers_follow_what_happens(monkeypatch: pytest.MonkeyPatch) -> Non
         backend.heal()
         backend.wait(lambda: swprof_mw.stats().segments == Queue(sent=3, dropped=2))
         backend.wait(lambda: swprof_mw.stats().tasks == {"shop": "task-one"})
-        _serve(application, "/cart", 0.06)
+        _serve(application, "/cart", 4)
         backend.wait(lambda: swprof_mw.stats().finishes == Queue(sent=1))
         stats = swprof_mw.stats()
         assert stats.snapshots == Queue(sent=len(backend.messages(SNAPSHOTS)))
@@ -153,7 +153,7 @@ def test_a_task_for_the_given_name_samples_the_request_from_there_on(recorded: R
     span.enter(sys._getframe())
     token = span.activate()
     swprof_mw.set_endpoint("/named")
-    time.sleep(0.03)
+    work_until_sampled()
     span.deactivate(token)
     span.end(200)
     assert {snapshot.stack[0] for snapshot in recorded.snapshots} == {"/named"}
@@ -218,10 +218,11 @@ def _profiled(backend: Backend) -> set[str]:
     return {snapshot.taskId.removeprefix("task-") for snapshot in backend.messages(SNAPSHOTS)}
 
 
-def _serve(application: Application, path: str, seconds: float = 0.0) -> None:
+def _serve(application: Application, path: str, snapshots: int = 0) -> None:
     span = application.begin("GET", path)
     assert span is not None
     span.enter(sys._getframe())
     span.route(path)
-    time.sleep(seconds)
+    if snapshots:
+        work_until_sampled(snapshots)
     span.end(200)

@@ -25,9 +25,11 @@ from swprof_mw.flask import SWProfiler
 from swprof_mw.reporter import reporter as reporter_module
 from swprof_mw.reporter.records import Segment
 from swprof_mw.span import EntrySpan
+from tests import sampled
 from tests.certificates import Authority
 from tests.faulty import KEEP_ALIVE, PROPERTIES, QUERY, Backend, task_command
 from tests.recorded import Recorded
+from tests.sampled import kept, work, work_until_sampled
 
 ROOT = Path(__file__).resolve().parent.parent
 F = TypeVar("F", bound=Callable[..., object])
@@ -76,13 +78,6 @@ def begin(application: Application, path: str = "/cart", method: str = "GET") ->
 def request(application: Application, path: str = "/cart", method: str = "GET") -> None:
     """A request from its begin to its end."""
     begin(application, path, method).end(200)
-
-
-def work(seconds: float) -> None:
-    """Keep the processor busy."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        sum(range(300))
 
 
 def start(application: Application) -> None:
@@ -186,7 +181,7 @@ def test_each_call_carries_the_token() -> None:
         assert service is not None
         backend.wait(lambda: service.tasks.current is not None)
         span = begin(application)
-        work(0.05)
+        work_until_sampled()
         span.end(200)
         agent.shut_down()
         assert {call.method for call in backend.received} == {
@@ -267,9 +262,11 @@ def test_no_more_segments_wait_than_this(recorded: Recorded) -> None:
 
 @effect("profile_snapshot_transport_buffer_size")
 def test_no_more_snapshots_wait_than_this(recorded: Recorded) -> None:
-    profile(recorded, app(profile_snapshot_transport_buffer_size=3), lambda: work(0.1))
+    def view() -> None:
+        _wait_until(lambda: swprof_mw.stats().snapshots.dropped > 0)
+
+    profile(recorded, app(profile_snapshot_transport_buffer_size=3), view)
     assert [snapshot.sequence for snapshot in recorded.snapshots] == [0, 1, 2]
-    assert swprof_mw.stats().snapshots.dropped > 0
 
 
 # How requests are sampled.
@@ -293,7 +290,7 @@ def test_no_more_requests_are_sampled_at_once_than_this(recorded: Recorded) -> N
     recorded.profile("/cart")
     spans = [begin(application), begin(application), begin(application)]
     assert (swprof_mw.stats().slots_taken, swprof_mw.stats().slots_refused) == (2, 1)
-    work(0.05)
+    _wait_until(lambda: len({each.segment_id for each in recorded.agent.reporter.snapshots.batch(99)}) == 2)
     for span in spans:
         span.end(200)
     assert {snapshot.segment_id for snapshot in recorded.snapshots} == {span.segment_id for span in spans[:2]}
@@ -302,9 +299,13 @@ def test_no_more_requests_are_sampled_at_once_than_this(recorded: Recorded) -> N
 
 @effect("profile_duration")
 def test_a_request_is_sampled_no_longer_than_this(recorded: Recorded) -> None:
-    profile(recorded, app(profile_duration=0.1 / 60), lambda: work(0.4))
+    def view() -> None:
+        work_until_sampled(1)
+        work(0.6)
+
+    profile(recorded, app(profile_duration=0.1 / 60), view)
     times = [snapshot.time for snapshot in recorded.snapshots]
-    assert 60 < times[-1] - times[0] < 250
+    assert times[-1] - times[0] < 400
 
 
 @effect("profile_dump_max_stack_depth")
@@ -313,16 +314,16 @@ def test_a_deep_stack_keeps_its_root_and_its_innermost_frames(recorded: Recorded
         if level:
             deep(level - 1)
         else:
-            work(0.08)
+            work_until_sampled(6)
 
     profile(recorded, app(profile_dump_max_stack_depth=5, profile_mark_waiting=False), lambda: deep(60))
     stacks = [snapshot.stack for snapshot in recorded.snapshots]
     assert max(len(stack) for stack in stacks) == 5
-    longest = next(stack for stack in stacks if len(stack) == 5 and ".work: " in stack[-1])
+    longest = next(stack for stack in stacks if len(stack) == 5 and "tests/sampled.py." in stack[-1])
     assert longest[0] == "/cart"
     assert longest[1].startswith("[6")
     assert longest[1].endswith(" frames left out]")
-    assert ".deep: " in longest[3]
+    assert any("work_until_sampled: " in line for line in longest[2:])
 
 
 @effect("profile_switch_interval")
@@ -333,8 +334,8 @@ def test_the_switch_interval_is_shortened_while_a_request_is_sampled(
     seen: set[float] = set()
 
     def view() -> None:
-        end = time.monotonic() + 0.1
-        while time.monotonic() < end:
+        enough = kept() + 4
+        while kept() < enough:
             seen.add(sys.getswitchinterval())
 
     before = sys.getswitchinterval()
@@ -348,11 +349,11 @@ def test_the_switch_interval_is_shortened_while_a_request_is_sampled(
 @pytest.mark.parametrize("url_tag", ["path", "off"])
 def test_a_sampler_that_costs_too_much_samples_less_and_says_so(recorded: Recorded, url_tag: str) -> None:
     application = app(profile_max_cpu=0.001, url_tag=url_tag, profile_mark_waiting=False)
-    profile(recorded, application, lambda: time.sleep(1.3))  # one stack all the time: each time is a sample's
+    profile(recorded, application, lambda: time.sleep(1.6))  # one stack all the time: each time is a sample's
     assert int(tags(recorded.last)["swprof.period_ms"]) >= 20
     times = sorted({snapshot.time for snapshot in recorded.snapshots})
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
-    assert statistics.median(gaps[:20]) < 15 < statistics.median(gaps[-20:])
+    assert statistics.median(gaps[:10]) < 15 < statistics.median(gaps[-8:])
 
 
 @effect("profile_max_cpu")
@@ -364,19 +365,24 @@ def test_a_sampler_within_its_budget_says_nothing(recorded: Recorded) -> None:
 @effect("profile_mark_waiting")
 @pytest.mark.parametrize("marked", [True, False])
 def test_samples_of_a_request_that_waits_say_so(recorded: Recorded, marked: bool) -> None:
-    profile(recorded, app(profile_mark_waiting=marked), lambda: time.sleep(0.15))
+    def view() -> None:
+        enough = kept() + 6
+        while kept() < enough:
+            time.sleep(0.1)
+
+    profile(recorded, app(profile_mark_waiting=marked), view)
     last = [snapshot.stack[-1] for snapshot in recorded.snapshots]
     assert ("[waiting]" in last) == marked
 
 
 @effect("code_signature")
-@pytest.mark.parametrize(("form", "file"), [("short", "tests/test_settings_effects.py"), ("full", __file__)])
+@pytest.mark.parametrize(("form", "file"), [("short", "tests/sampled.py"), ("full", sampled.__file__)])
 def test_a_frame_s_file_is_shown_short_or_in_full(
     recorded: Recorded, monkeypatch: pytest.MonkeyPatch, form: str, file: str
 ) -> None:
     monkeypatch.syspath_prepend(str(ROOT))
-    profile(recorded, app(code_signature=form), lambda: work(0.08))
-    ours = [line for snapshot in recorded.snapshots for line in snapshot.stack if "work: " in line]
+    profile(recorded, app(code_signature=form), work_until_sampled)
+    ours = [line for snapshot in recorded.snapshots for line in snapshot.stack if ".work" in line]
     assert ours
     assert all(line.startswith(f"{file}.") for line in ours)
 
@@ -390,7 +396,7 @@ def test_only_profiled_requests_are_sent_and_one_of_each_endpoint(recorded: Reco
     for path in ("/a", "/b", "/a", "/b", "/cart"):
         request(application, path)
     assert [segment.operation for segment in recorded.segments] == ["/a", "/b", "/cart"]
-    profile(recorded, application, lambda: work(0.03))
+    profile(recorded, application, work_until_sampled)
     assert [segment.operation for segment in recorded.segments] == ["/a", "/b", "/cart", "/cart"]
 
 
@@ -404,7 +410,7 @@ def test_only_so_many_segments_are_sent_in_three_seconds_and_every_profiled_one(
     for number in range(5):
         request(application, f"/{number}")
     assert [segment.operation for segment in recorded.segments] == ["/0", "/1"]
-    profile(recorded, application, lambda: work(0.03))
+    profile(recorded, application, work_until_sampled)
     assert [segment.operation for segment in recorded.segments] == ["/0", "/1", "/cart"]
     now[0] += 3_000_000_000
     request(application, "/later")
@@ -472,7 +478,8 @@ def test_an_endpoint_s_name_and_what_a_task_asks_for_have_the_format(recorded: R
     recorded.profile("POST:/cart")
     for method in ("GET", "POST"):
         span = begin(application, method=method)
-        work(0.03)
+        if method == "POST":
+            work_until_sampled()
         span.end(200)
     assert [segment.operation for segment in recorded.segments] == ["GET:/cart", "POST:/cart"]
     assert {snapshot.segment_id for snapshot in recorded.snapshots} == {recorded.last.segment_id}

@@ -143,6 +143,25 @@ def test_an_inner_app_names_its_mount_by_the_template_of_it(
     assert recorded.last.operation == name
 
 
+def test_a_name_that_the_app_gives_is_taken_away_by_no_router(recorded: Recorded) -> None:
+    span = opened(application())
+    span.route("/users/<int:uid>")
+    span.set_endpoint("users/first")
+    span.route("/users/<int:uid>")
+    span.route_by_path()
+    span.set_endpoint("/users/best")
+    span.end(200)
+    assert recorded.last.operation == "/users/best"
+
+
+def test_a_name_that_the_app_gives_may_match_a_task(recorded: Recorded) -> None:
+    span = opened(application())
+    recorded.profile("/best")
+    span.set_endpoint("/best")
+    assert span.profiler is not None
+    span.end(200)
+
+
 def test_the_format_of_names_is_the_apps_own(recorded: Recorded) -> None:
     span = opened(application(endpoint_format="{method}:{route}"), method="POST")
     span.route("/users")

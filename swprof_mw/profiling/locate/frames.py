@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import gc
+import sys
 from inspect import CO_OPTIMIZED
 from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType, GeneratorType
 from typing import Any
 
 Position = tuple[CodeType, int]
+
+#: Whether all readers of a frame's variables share one dict; later each has a view of its own.
+_SHARED = sys.version_info < (3, 13)
 
 #: Links of a chain of awaits; a longer one is a loop or not worth showing.
 _LONGEST_CHAIN = 5_000
@@ -93,10 +97,10 @@ def local(frame: FrameType, name: str) -> Any:
     """A local variable of another thread's frame; None if there is none of that name.
 
     Up to 3.12 the dict of the reading stays on the frame and would keep the function's last locals alive: it is
-    cleared. A frame that is being traced is left alone, its debugger may hold that very dict.
+    cleared. So a frame that is being traced is left alone there, its debugger may hold that very dict.
     """
     # Only of a function: the variables of a module or a class body are its namespace itself.
-    if frame.f_trace is not None or not frame.f_code.co_flags & CO_OPTIMIZED:
+    if (_SHARED and frame.f_trace is not None) or not frame.f_code.co_flags & CO_OPTIMIZED:
         return None
     variables = frame.f_locals
     value = variables.get(name)

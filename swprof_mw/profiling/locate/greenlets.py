@@ -10,7 +10,7 @@ from typing import Any
 
 from swprof_mw.native import get_ident
 from swprof_mw.profiling.locate.frames import Position, inward, positions_of
-from swprof_mw.profiling.locate.place import Place
+from swprof_mw.profiling.locate.place import Place, current_greenlet
 from swprof_mw.profiling.locate.strand import State, Strand
 
 Tracer = Callable[[str, Any], None]
@@ -44,7 +44,9 @@ class Spawned:
         self._seen: dict[int, weakref.ref[Any]] = {}
 
     def watch(self, place: Place) -> None:
-        """A request on a greenlet is profiled from now on. Called on its own thread."""
+        """A request on a greenlet is profiled from now on. Called on its own greenlet, perhaps before it was noted."""
+        if place.task is None and place.greenlet is None:
+            place.greenlet = current_greenlet()
         if place.greenlet is None:
             return
         thread_id = get_ident()

@@ -8,7 +8,7 @@ from types import FrameType
 from typing import NamedTuple
 
 from swprof_mw.profiling.locate import greenlets, links, tasks
-from swprof_mw.profiling.locate.frames import Position, inward
+from swprof_mw.profiling.locate.frames import Position, inward, positions_of
 from swprof_mw.profiling.locate.place import Place
 from swprof_mw.profiling.locate.strand import State, Strand
 from swprof_mw.profiling.locate.workers import Work, Workers
@@ -93,6 +93,8 @@ class Look:
         top = self._threads.get(place.thread_id)
         positions = inward(top, entry)
         if top is None or positions is None:
+            if task is not None and tasks.is_running(task):
+                return self._on_greenlet_of(place), []
             if task is not None:
                 return tasks.suspended(task, after=entry), []
             return greenlets.suspended(place.greenlet, after=entry), []
@@ -103,6 +105,20 @@ class Look:
             return replace(own.strand, sets=place.greenlet), hosted
         waits_on = self._workers.blocked_on(top)
         return Strand(positions, State.ON_THREAD, place.thread_id, waits_on, place.greenlet), []
+
+    def _on_greenlet_of(self, place: Place) -> Strand | None:
+        """The strand of a task that runs a greenlet inside, as SQLAlchemy's asyncio extension does; else None.
+
+        The greenlet's stack does not lead out to the task. So it is the task's only if the task runs both before and
+        after that stack is found, on a stack that is no event loop's: or, torn, it might be another request's.
+        """
+        top = sys._current_frames().get(place.thread_id)
+        if top is None or not tasks.is_running(place.task) or sys._current_frames().get(place.thread_id) is not top:
+            return None
+        positions = positions_of(top)
+        if self._workers.runs_others(positions):
+            return None
+        return Strand(positions, State.ON_THREAD, place.thread_id, sets=place.task)
 
     def _path(self, place: Place, own: Strand, hosted: list[Work]) -> list[Strand]:
         """The strands from the request's own to the one that works for it now; if none does, to what it waits for."""

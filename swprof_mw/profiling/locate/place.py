@@ -21,7 +21,7 @@ class Place:
         frame: the frame of our own entry, outside all of the app's; None while no code of the request can run there.
         task: the asyncio task that it began in; None for a request on its own thread.
         loop: the event loop of ``task``.
-        greenlet: the greenlet that it runs on, if the app uses greenlets.
+        greenlet: the greenlet that it runs on, if the app runs under gevent.
         ended: whether the request is over.
     """
 
@@ -38,7 +38,7 @@ class Place:
     def enter(self, frame: FrameType) -> None:
         """The request's code runs on this thread now, inside of ``frame``."""
         self.thread_id = get_ident()
-        self.greenlet = _current_greenlet()
+        self.greenlet = current_greenlet()
         self.frame = frame
 
     def enter_task(self, frame: FrameType, task: Any, loop: Any) -> None:
@@ -55,7 +55,6 @@ class Place:
         self.greenlet = None
 
 
-def _current_greenlet() -> Any:
-    """The greenlet that calls, if the app uses greenlets; else None."""
-    module = sys.modules.get("greenlet")
-    return module.getcurrent() if module is not None else None
+def current_greenlet() -> Any:
+    """The greenlet that calls, if gevent is there; else None: other users of greenlets do not run requests on them."""
+    return sys.modules["greenlet"].getcurrent() if "gevent" in sys.modules else None

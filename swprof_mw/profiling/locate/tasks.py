@@ -42,12 +42,17 @@ def suspended(task: Any, after: FrameType | None = None) -> Strand | None:
     return Strand(positions, state, waits_on=future, sets=task)
 
 
+def is_running(task: Any) -> bool:
+    """Whether the task's coroutine is being executed at this moment."""
+    return bool(getattr(task.get_coro(), "cr_running", False))
+
+
 def running(tasks: list[Any], place: Place, threads: dict[int, FrameType]) -> Strand | None:
     """The strand of whichever of ``tasks`` runs right now, on its loop's thread; None if none does.
 
     A task that runs eagerly runs inside of another one: the longest stack holds them all.
     """
-    active = [task for task in tasks if getattr(task.get_coro(), "cr_running", False)]
+    active = [task for task in tasks if is_running(task)]
     if not active:
         return None
     for thread_id in (place.thread_id, *threads):

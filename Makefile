@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test lint types unit test-oldest test-oap accuracy protocol settings clean
+.PHONY: help setup demo test lint types unit test-oldest test-oap accuracy accuracy-short protocol settings clean
 
 help:
 	@echo "make demo      profile the three example apps through the embedded collector"
@@ -54,6 +54,9 @@ test-oap: setup
 
 accuracy: setup
 	PYTHONPATH=. $(BIN)/python bench/accuracy.py
+
+accuracy-short: setup
+	PYTHONPATH=. $(BIN)/python bench/accuracy.py --short --bursts 3
 
 protocol: setup
 	$(BIN)/python scripts/protocol.py

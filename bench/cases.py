@@ -53,3 +53,13 @@ CASES = tuple(
     for style in STYLES
     if (server, style) not in IMPOSSIBLE
 )
+
+#: One of each kind, for a run that has to be short.
+SHORT = (
+    "waitress-flask-sync",
+    "gunicorn-gthread-django-sync",
+    "gunicorn-gevent-flask-sync",
+    "uvicorn-fastapi-async",
+    "uvicorn-uvloop-starlette-sync",
+    "hypercorn-django-async",
+)

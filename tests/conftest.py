@@ -10,6 +10,7 @@ import pytest
 from swprof_mw import agent
 from swprof_mw.reporter.reporter import Reporter
 from tests.environments import python_3_11
+from tests.oap.server import OapServer
 from tests.recorded import Recorded
 
 
@@ -28,6 +29,13 @@ def _clean_process() -> Iterator[None]:
     assert sys.getswitchinterval() == interval, "the switch interval was not put back"
     if running is not None:
         assert not running.sampler.taken, "a slot was not given back"
+
+
+@pytest.fixture(scope="session")
+def oap() -> Iterator[OapServer]:
+    """A real OAP, one for all tests that need it."""
+    with OapServer() as server:
+        yield server
 
 
 @pytest.fixture

@@ -24,7 +24,8 @@ from swprof_mw.cli.main import main
 from swprof_mw.cli.progress import Progress
 from swprof_mw.cli.tree import Element, is_framework, render
 from swprof_mw.collector.server import Collector
-from tests.test_collector import OAP_GRPC_PORT, OAP_HTTP_PORT, Agent
+from tests.oap.server import OapServer
+from tests.test_collector import Agent
 
 
 @pytest.fixture
@@ -177,9 +178,9 @@ def test_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.oap
-def test_profile_with_a_real_oap(capsys: pytest.CaptureFixture[str]) -> None:
-    url, service = f"http://127.0.0.1:{OAP_HTTP_PORT}", f"cli-{uuid.uuid4().hex[:8]}"
-    with grpc.insecure_channel(f"127.0.0.1:{OAP_GRPC_PORT}") as channel:
+def test_profile_with_a_real_oap(capsys: pytest.CaptureFixture[str], oap: OapServer) -> None:
+    url, service = oap.url, f"cli-{uuid.uuid4().hex[:8]}"
+    with grpc.insecure_channel(oap.grpc_address) as channel:
         agent = Agent(channel, service)
         now = time.time_ns() // 1_000_000
         agent.request(now - 10, now)

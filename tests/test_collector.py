@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import threading
 import time
@@ -25,9 +24,8 @@ from swprof_mw.collector.server import Collector, CollectorError
 from swprof_mw.collector.store import Store
 from swprof_mw.collector.tasks import due
 from swprof_mw.reporter import protocol
+from tests.oap.server import OapServer
 
-OAP_GRPC_PORT = int(os.environ.get("OAP_GRPC_PORT", "11800"))
-OAP_HTTP_PORT = int(os.environ.get("OAP_HTTP_PORT", "12800"))
 MINUTE = 60_000
 Row = tuple[int, int, list[str]]
 
@@ -829,11 +827,11 @@ def type_name(reference: Any) -> str:
 
 
 @pytest.mark.oap
-def test_the_schema_is_a_part_of_oaps() -> None:
+def test_the_schema_is_a_part_of_oaps(oap: OapServer) -> None:
     reference = "{kind name ofType{kind name ofType{kind name ofType{kind name}}}}"
     asked = f"""{{__schema{{types{{name enumValues{{name}} inputFields{{name type{reference}}}
         fields{{name type{reference} args{{name type{reference}}}}}}}}}}}"""
-    client = OapClient(f"http://127.0.0.1:{OAP_HTTP_PORT}")
+    client = OapClient(oap.url)
     theirs = {one["name"]: one for one in client.query(asked)["__schema"]["types"]}
 
     def fields(types: Any, name: str) -> dict[str, Any]:
@@ -891,16 +889,16 @@ def shown(client: OapClient, service: str, task: str, base: int) -> dict[str, An
 
 
 @pytest.mark.oap
-def test_a_real_oap_shows_the_same(collector: Collector) -> None:
+def test_a_real_oap_shows_the_same(collector: Collector, oap: OapServer) -> None:
     base, task_id, service = receiver.now(), uuid.uuid4().hex, f"same-{uuid.uuid4().hex[:8]}"
-    for port in (OAP_GRPC_PORT, collector.grpc_port):
-        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+    for address in (oap.grpc_address, collector.backend):
+        with grpc.insecure_channel(address) as channel:
             tell(Agent(channel, service), task_id, base)
     asked = (service_id(service), task_id, base)
     ours = shown(OapClient(collector.url), *asked)
     assert [len(ours[name]) for name in ("listInstances", "findEndpoint", "getProfileTaskSegments")] == [1, 2, 2]
     latest = time.monotonic() + 15
-    while (theirs := shown(OapClient(f"http://127.0.0.1:{OAP_HTTP_PORT}"), *asked)) != ours:
+    while (theirs := shown(OapClient(oap.url), *asked)) != ours:
         if time.monotonic() > latest:
             assert ours == theirs
         time.sleep(0.2)

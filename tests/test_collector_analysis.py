@@ -14,7 +14,8 @@ from swprof_mw.cli.client import OapClient
 from swprof_mw.collector.analysis import Analysis, Stretch, analyze
 from swprof_mw.collector.records import Snapshot
 from swprof_mw.collector.server import Collector
-from tests.test_collector import OAP_GRPC_PORT, OAP_HTTP_PORT, Agent
+from tests.oap.server import OapServer
+from tests.test_collector import Agent
 
 STORED_WITHIN = 15.0
 """Seconds a real OAP may take to store what it was sent."""
@@ -156,17 +157,17 @@ def test_the_limit(parts: list[range], tip: str | None, element: str) -> None:
 class Both:
     """A real OAP and a collector that are sent the same."""
 
-    def __init__(self, collector: Collector) -> None:
-        self.ports = [OAP_GRPC_PORT, collector.grpc_port]
-        self.oap = OapClient(f"http://127.0.0.1:{OAP_HTTP_PORT}")
+    def __init__(self, collector: Collector, oap: OapServer) -> None:
+        self.backends = [oap.grpc_address, collector.backend]
+        self.oap = OapClient(oap.url)
         self.collector = OapClient(collector.url)
         self.base = time.time_ns() // 1_000_000 - 100_000
 
     def send(self, segments: dict[str, list[Row]]) -> None:
         """Send the snapshots of each segment to both; returns once the last segment can be asked for."""
         task = uuid.uuid4().hex
-        for port in self.ports:
-            with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        for backend in self.backends:
+            with grpc.insecure_channel(backend) as channel:
                 for segment, rows in segments.items():
                     sent = [(number, self.base + at, list(stack)) for number, at, stack in rows]
                     Agent(channel).snapshots(task, segment, sent)
@@ -196,9 +197,9 @@ class Both:
 
 
 @pytest.fixture
-def both() -> Iterator[Both]:
+def both(oap: OapServer) -> Iterator[Both]:
     with Collector(0, 0) as collector:
-        yield Both(collector)
+        yield Both(collector, oap)
 
 
 def closed_runs(rnd: random.Random) -> list[Row]:

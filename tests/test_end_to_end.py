@@ -28,13 +28,6 @@ class Engine:
     url: str
 
 
-@pytest.fixture(scope="module")
-def oap() -> Iterator[Engine]:
-    """A real OAP."""
-    with OapServer() as server:
-        yield Engine(server.grpc_address, server.url)
-
-
 @pytest.fixture
 def collector() -> Iterator[Engine]:
     """The embedded collector."""
@@ -49,8 +42,8 @@ def test_collector_shows_where_the_time_goes(example: Example, collector: Engine
 
 @pytest.mark.oap
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.service)
-def test_real_oap_shows_where_the_time_goes(example: Example, oap: Engine) -> None:
-    check(example, oap)
+def test_real_oap_shows_where_the_time_goes(example: Example, oap: OapServer) -> None:
+    check(example, Engine(oap.grpc_address, oap.url))
 
 
 def check(example: Example, engine: Engine) -> None:

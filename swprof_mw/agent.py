@@ -8,6 +8,7 @@ import logging
 import os
 import platform
 import socket
+import sys
 import threading
 import uuid
 from collections.abc import Callable
@@ -28,6 +29,8 @@ logger = logging.getLogger("swprof_mw")
 FLUSH_TIMEOUT = 2.0
 #: A fork waits so many seconds for a call that is in flight: a child that inherits one may hang.
 FORK_WAIT = 0.1
+#: A fork waits so long at the most for our own first import of grpc, seconds: it happens once, right after the start.
+IMPORT_WAIT = 2.0
 _NS_PER_SECOND = 1_000_000_000
 _NS_PER_MINUTE = 60 * _NS_PER_SECOND
 
@@ -108,9 +111,9 @@ class Agent:
             raise ConfigError(differs)
         service = self.services.get(name)
         if service is None:
+            self.reporter.start()
             service = self.services[name] = Service(self, config, name)
             self.reporter.join(service)
-            self.reporter.start()
         return service
 
     def stop(self, timeout: float = FLUSH_TIMEOUT) -> None:
@@ -175,10 +178,27 @@ def _hook() -> None:
     if _hooked:
         return
     _hooked = True
-    # Before the interpreter waits for the app's threads, and where multiprocessing's children pass by as well.
-    getattr(threading, "_register_atexit", atexit.register)(shut_down)
+    # Where multiprocessing's children pass by as well, and threads can still be started.
+    if hasattr(threading, "_register_atexit"):
+        threading._register_atexit(_main_thread_ended)
+    atexit.register(shut_down)
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_forget)
+        os.register_at_fork(before=_wait_for_import, after_in_child=_forget)
+
+
+def _main_thread_ended() -> None:
+    """The interpreter waits for the app's other threads next: while they serve, the agent goes on, until atexit."""
+    others = [thread for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()]
+    multiprocessing = sys.modules.get("multiprocessing")
+    if not others or (multiprocessing is not None and multiprocessing.parent_process() is not None):
+        shut_down()
+
+
+def _wait_for_import() -> None:
+    """A child forked while a module is being imported can never import it: nobody there ends what was begun."""
+    agent = current()
+    if agent is not None:
+        agent.reporter.wait_for_import(IMPORT_WAIT)
 
 
 def _hook_forks() -> None:
@@ -238,5 +258,5 @@ def _short(prefix: str) -> str:
 def _address(host: str) -> str:
     try:
         return socket.gethostbyname(host)
-    except OSError:
+    except (OSError, UnicodeError):  # not known, or no name of the network's at all
         return "127.0.0.1"

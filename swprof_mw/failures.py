@@ -5,6 +5,7 @@ This is the one place of the package that catches everything: whatever we got wr
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import time
@@ -37,8 +38,19 @@ def guarded(doing: str) -> Callable[[Callable[P, R]], Callable[P, R | None]]:
     return wrap
 
 
+def note(message: str, *arguments: object) -> None:
+    """Log what is wrong with something that we were given, once a minute for each ``message``."""
+    now = time.monotonic()
+    if now - _last.get(message, -_QUIET_SECONDS) >= _QUIET_SECONDS:
+        _last[message] = now
+        with contextlib.suppress(Exception):
+            logger.warning(message, *arguments)
+
+
 def _note(doing: str) -> None:
     now = time.monotonic()
     if now - _last.get(doing, -_QUIET_SECONDS) >= _QUIET_SECONDS:
         _last[doing] = now
-        logger.exception("swprof_mw failed in %s; the app goes on without it", doing)
+        # A filter of the app's may fail itself.
+        with contextlib.suppress(Exception):
+            logger.exception("swprof_mw failed in %s; the app goes on without it", doing)

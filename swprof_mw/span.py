@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from swprof_mw.clock import monotonic_ns
 from swprof_mw.exception_log import exception_log
-from swprof_mw.failures import guarded
+from swprof_mw.failures import guarded, note
 from swprof_mw.profiling.locate.place import Place, current_request
 from swprof_mw.profiling.profiler import ProfiledSpan
 from swprof_mw.propagation import parse
-from swprof_mw.reporter.records import Segment
+from swprof_mw.reporter.records import Reference, Segment
 
 if TYPE_CHECKING:
     from swprof_mw.agent import Service
@@ -140,7 +140,7 @@ class EntrySpan(ProfiledSpan):
             self._service.report(self._segment(status, end))
 
     def _segment(self, status: int, end: int) -> Segment:
-        reference = parse(self._sw8) if self._sw8 else None
+        reference = self._caller()
         return Segment(
             trace_id=reference.trace_id if reference else self.segment_id,
             segment_id=self.segment_id,
@@ -157,6 +157,13 @@ class EntrySpan(ProfiledSpan):
             reference=reference,
             skip_analysis=self._long_lived and not self._application.config.long_lived_analysis,
         )
+
+    def _caller(self) -> Reference | None:
+        """The caller's span, if the request came with a valid header."""
+        reference = parse(self._sw8) if self._sw8 else None
+        if self._sw8 and reference is None:
+            note("a header sw8 that is not valid is ignored: %.100r", self._sw8)
+        return reference
 
     def _tags(self, status: int) -> tuple[tuple[str, str], ...]:
         url_tag = self._application.config.url_tag

@@ -459,3 +459,47 @@ def _current_task() -> Any:
     with contextlib.suppress(AttributeError, StopIteration):
         return next(iter(running.services.values())).tasks.current  # type: ignore[union-attr]
     return None
+
+
+def test_a_child_forked_while_grpc_is_being_imported_can_import_it(backend: Backend) -> None:
+    out = Script(
+        backend,
+        FORK
+        + """
+import importlib.abc, signal
+began = threading.Event()
+
+class Slow(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "grpc":
+            began.set()
+            time.sleep(0.5)
+        return None
+
+def child():
+    signal.alarm(10)
+    import grpc
+
+sys.meta_path.insert(0, Slow())
+request(seconds=0)
+assert began.wait(10)
+print(end_of(fork(child)))
+""",
+    ).output()
+    assert out.strip() == "0"
+
+
+def test_an_app_that_serves_on_after_the_main_thread_has_ended_is_reported_to_its_end(backend: Backend) -> None:
+    Script(
+        backend,
+        """
+        def serve():
+            threading.main_thread().join()
+            for _ in range(3):
+                request()
+
+        request()
+        threading.Thread(target=serve).start()
+        """,
+    ).output()
+    assert len(backend.segments()) == 4

@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from swprof_mw import agent
+from swprof_mw import agent, failures
 from swprof_mw.application import Application
 from swprof_mw.asgi import SWProfilerMiddleware
 from swprof_mw.config import ConfigError
@@ -598,6 +598,28 @@ def test_other_scopes_pass_straight_through(scope: Any, recorded: Recorded) -> N
     assert seen[0] is scope
     assert seen[1:] == [receive, send, None]
     assert agent.current() is None
+
+
+def test_a_scope_that_is_not_as_asgi_has_it_stands_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    failures._last.clear()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        """Nothing to do."""
+
+    exchanged = Exchanged()
+    asyncio.run(wrapped(app)(malformed(client="nobody"), exchanged.receive, exchanged.send))
+    assert "a scope that is not as ASGI has it: ValueError" in caplog.text
+
+
+def test_what_routers_write_is_seen_outside_at_once_while_a_task_runs(recorded: Recorded) -> None:
+    async def view(request: Any) -> Response:
+        return Response(str(outer.get("endpoint") is view))
+
+    app = wrapped(Starlette(routes=[Route("/x", view)]))
+    outer = http("/x")
+    call(app, http("/x"))
+    recorded.profile("/x")
+    assert call(app, outer).body == b"True"
 
 
 def test_ignored_paths_pass_straight_through(recorded: Recorded) -> None:

@@ -14,7 +14,7 @@ import greenlet
 import pytest
 
 from swprof_mw.application import Application
-from swprof_mw.profiling.locate.place import current_request
+from swprof_mw.profiling.locate.place import current_greenlet, current_request
 from swprof_mw.span import EntrySpan
 from tests.recorded import Recorded
 
@@ -172,3 +172,19 @@ def test_without_a_task_there_is_no_tracer() -> None:
     assert span is not None
     assert greenlet.gettrace() is None
     span.end(200)
+
+
+def test_what_fails_in_our_tracer_is_not_raised_in_the_apps_greenlets(
+    serve: Callable[[Handler], list[tuple[str, ...]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise LookupError("ours")
+
+    monkeypatch.setattr("swprof_mw.profiling.locate.greenlets.weakref.ref", failing)
+    assert serve(waits)
+
+
+def test_a_gevent_that_is_there_in_name_only_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gevent", None)
+    monkeypatch.delitem(sys.modules, "greenlet")
+    assert current_greenlet() is None

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import pytest
 
+from swprof_mw.clock import monotonic_ns
 from swprof_mw.profiling import budget
 from swprof_mw.profiling.locate.locator import Locator, Look, Sample
 from swprof_mw.profiling.locate.place import Place
@@ -45,10 +46,10 @@ def turns(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     count = 0
     original = Sampler._turn
 
-    def counted(self: Sampler, now: int) -> bool | None:
+    def counted(self: Sampler) -> bool | None:
         nonlocal count
         count += 1
-        return original(self, now)
+        return original(self)
 
     monkeypatch.setattr(Sampler, "_turn", counted)
     return lambda: count
@@ -562,3 +563,35 @@ def test_no_sample_is_kept_that_was_taken_while_the_request_ended(monkeypatch: p
         time.sleep(0.05)
         assert len(sampled.snapshots) == 1
         end(span)
+
+
+def test_where_no_thread_can_be_started_nothing_is_kept_and_a_later_request_is_sampled(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A container's limit on threads refuses it for a while."""
+    before = sys.getswitchinterval()
+
+    def refused(*_: object) -> int:
+        raise RuntimeError("can't start new thread")
+
+    with sampling(max_parallel=1) as sampled:
+        context = sampled.context(max_sampling_count=1)
+        with monkeypatch.context() as limited:
+            limited.setattr("swprof_mw.profiling.sampler.start_new_thread", refused)
+            handle(context, sleeper(0.02))
+        assert not sampled.sampler.taken
+        assert sys.getswitchinterval() == before
+        assert "no thread can be started" in caplog.text
+        other = handle(context, sleeper(0.05))
+        sampled.settle()
+        assert sampled.of(other)
+
+
+def test_a_request_is_sampled_no_longer_than_its_task_lasts_though_nobody_says_that_it_is_over() -> None:
+    with sampling() as sampled:
+        context = sampled.context()
+        context.end = monotonic_ns() + 50 * MS
+        span = handle(context, sleeper(0.2))
+        sampled.settle()
+        last = sampled.of(span)[-1].time
+    assert last <= span.clock.milliseconds(context.end) + 30

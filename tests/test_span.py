@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from swprof_mw import failures
 from swprof_mw.application import Application
 from swprof_mw.profiling import budget
 from swprof_mw.profiling.locate.place import current_request
@@ -242,6 +243,15 @@ def test_any_other_header_begins_a_new_trace(recorded: Recorded, sw8: str) -> No
     opened(application(), sw8=sw8).end(200)
     assert recorded.last.reference is None
     assert recorded.last.trace_id == recorded.last.segment_id
+
+
+@pytest.mark.usefixtures("recorded")
+def test_a_header_that_is_not_valid_stands_in_the_log_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    failures._last.clear()
+    app = application()
+    for _ in range(2):
+        opened(app, sw8="1-nonsense").end(200)
+    assert caplog.text.count("sw8 that is not valid is ignored: '1-nonsense'") == 1
 
 
 # Profiling.

@@ -11,7 +11,7 @@ from swprof_mw.asgi.framework import STARLETTE, Framework
 from swprof_mw.asgi.head import Head, header, peer
 from swprof_mw.asgi.request import Request
 from swprof_mw.asgi.types import ASGIApp, Message, Receive, Scope, Send
-from swprof_mw.failures import guarded
+from swprof_mw.failures import guarded, note
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -76,7 +76,8 @@ class SWProfilerMiddleware:
                 return None
             head, client = Head(scope), peer(scope)
             sw8 = header(scope.get("headers") or (), b"sw8").decode("latin-1")
-        except _MALFORMED:
+        except _MALFORMED as error:
+            note("a scope that is not as ASGI has it: %s: %s", type(error).__name__, error)
             return None
         framework = self._framework or self._look(scope)
         span = self._application.begin(head.method, head.full_path, client, sw8)

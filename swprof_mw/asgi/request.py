@@ -12,7 +12,6 @@ from swprof_mw.asgi.framework import Framework
 from swprof_mw.asgi.head import Head
 from swprof_mw.asgi.naming import name, scope_for
 from swprof_mw.asgi.types import Message, Receive, Scope, Send
-from swprof_mw.asgi.watched import WatchedScope
 from swprof_mw.failures import guarded
 from swprof_mw.span import Span
 
@@ -52,8 +51,6 @@ class Request:
     def leave(self) -> None:
         """The app has returned or raised."""
         self._span.deactivate(self._token)
-        if isinstance(self.scope, WatchedScope):
-            self.scope.write_back()
 
     def finish(self, otherwise: int) -> None:
         """The request is over, if it was not before; ``otherwise`` is its status where the app gave none."""

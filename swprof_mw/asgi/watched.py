@@ -14,6 +14,8 @@ class WatchedScope(dict[str, Any]):
     Middleware that hands on a ``dict(scope)`` of its own hides what the router writes, now and at the request's end:
     only our middleware inside of that one can tell.
 
+    What is written goes into the original too, at once: whoever is outside of us reads it there.
+
     Args:
         scope: what it is a copy of.
         routed: called with this scope after each change that routers make.
@@ -29,13 +31,11 @@ class WatchedScope(dict[str, Any]):
     def update(self, *args: Any, **kwargs: Any) -> None:
         """As of a dict. It is how Starlette and FastAPI write what a route or a mount has matched."""
         super().update(*args, **kwargs)
+        self._original.update(*args, **kwargs)
         self._routed(self)
 
     def __setitem__(self, key: str, value: Any) -> None:
         super().__setitem__(key, value)
+        self._original[key] = value
         if key == "path_template":  # it is how Litestar writes it
             self._routed(self)
-
-    def write_back(self) -> None:
-        """Give the original what the app wrote: whoever is outside of us may read it there later."""
-        self._original.update(self)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import urllib.error
 import urllib.parse
@@ -164,7 +165,8 @@ class OapClient:
         if not isinstance(answer, dict):
             raise OapError(f"{self.url} does not answer as an OAP does")
         if errors := answer.get("errors"):
-            raise OapError(f"{self.url}: " + "; ".join(str(error.get("message")) for error in errors))
+            told = [error.get("message") if isinstance(error, dict) else error for error in errors]
+            raise OapError(f"{self.url}: " + "; ".join(map(str, told)))
         return answer.get("data") or {}
 
     def _post(self, body: bytes) -> Any:
@@ -174,7 +176,7 @@ class OapClient:
                 return json.loads(response.read())
         except urllib.error.HTTPError as error:
             return _refusal(error)
-        except (OSError, urllib.error.URLError) as error:
+        except (OSError, urllib.error.URLError, http.client.HTTPException) as error:
             raise OapError(f"cannot reach {self.url}: {getattr(error, 'reason', error)}") from error
         except ValueError as error:
             raise OapError(f"{self.url} does not answer as an OAP does: no JSON") from error

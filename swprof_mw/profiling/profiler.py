@@ -127,7 +127,8 @@ class SegmentProfiler:
 
     def is_over(self, now: int, longest: int) -> bool:
         """Whether it is to be sampled no more: ended, its task stopped, or sampled for ``longest`` ns."""
-        return bool(self.ended_at) or self.context.stopped or now - self.started_at >= longest
+        over = self.context.stopped or now >= self.context.end
+        return bool(self.ended_at) or over or now - self.started_at >= longest
 
     def close(self, now: int) -> None:
         """Sampling is over: the last stack holds until the request's end, or until now if it goes on."""

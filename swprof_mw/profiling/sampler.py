@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from swprof_mw.clock import monotonic_ns
-from swprof_mw.failures import guarded
-from swprof_mw.native import allocate_lock, get_ident, start_new_thread
+from swprof_mw.failures import guarded, note
+from swprof_mw.native import allocate_lock, get_ident, sleep, start_new_thread
 from swprof_mw.profiling.activity import Activity
 from swprof_mw.profiling.budget import Budget
 from swprof_mw.profiling.grid import next_deadline
@@ -37,6 +37,8 @@ _CROWDED = 1_000
 _NS = 1_000_000_000
 #: The thread sleeps no longer than this, seconds: a task may ask for more than the system can wait.
 _LONGEST_SLEEP = 3_600.0
+#: A turn that failed is not tried again before so many seconds.
+_AFTER_FAILURE = 0.01
 #: So much earlier than a tick it is prepared, s: to wake and to get the GIL takes most of it, with others beside.
 _LEAD = 0.001_2
 
@@ -119,8 +121,9 @@ class Sampler:
         profiler.closed = True
         if not profiler.context.reserve():
             return
+        started = self._start()
         with self._lock:
-            free = len(self.taken) < self.settings.max_parallel and not self._stopping
+            free = started and len(self.taken) < self.settings.max_parallel and not self._stopping
             if free:
                 self.taken.add(profiler)
                 self._switch.hold()
@@ -131,7 +134,6 @@ class Sampler:
         profiler.closed = False
         profiler.was_taken = True
         self._inbox.append(profiler)
-        self._start()
         self.wake()
 
     def wait(self, profiler: SegmentProfiler, due: int) -> None:
@@ -186,25 +188,30 @@ class Sampler:
         """In a forked child, where the thread is missing: put back what it would have put back."""
         self._switch.release()
 
-    def _start(self) -> None:
-        """Start the thread with the first request that it has to do with."""
+    def _start(self) -> bool:
+        """Start the thread with the first request that it has to do with; False if the system allows no thread now."""
         if self._running:
-            return
+            return True
         with self._lock:
-            if self._running or self._stopping:
-                return
-            self._running = True
-            self._done.acquire()
-            start_new_thread(self._run, ())
+            if not (self._running or self._stopping):
+                self._done.acquire()
+                try:
+                    start_new_thread(self._run, ())
+                except RuntimeError as error:
+                    self._done.release()
+                    note("nothing is sampled: no thread can be started (%s)", error)
+                    return False
+                self._running = True
+        return True
 
     # The sampler's own thread.
 
     def _run(self) -> None:
         try:
             while not self._stopping:
-                self._sleep()
-                if not self._turn(monotonic_ns()):
+                if not self._turn():
                     self._close_all()
+                    sleep(_AFTER_FAILURE)
             self._close_all()
             with self._lock:
                 self.taken.clear()
@@ -236,8 +243,10 @@ class Sampler:
         return min(max(min(deadlines) - monotonic_ns(), 0) / _NS, _LONGEST_SLEEP)
 
     @guarded("sampling")
-    def _turn(self, now: int) -> bool:
-        """All that is due. None instead of True if it failed: then nothing is sampled on."""
+    def _turn(self) -> bool:
+        """Sleep until something is due, and do it. None instead of True if it failed: then nothing is sampled on."""
+        self._sleep()
+        now = monotonic_ns()
         self._admit_waiting(now)
         self._admit_taken(now)
         due = [profiler for profiler in self._live if profiler.due <= now]

@@ -26,11 +26,6 @@ class SwitchInterval:
         self._before: float | None = None
         self._set = 0.0
 
-    @property
-    def held(self) -> bool:
-        """Whether it is ours now."""
-        return self._before is not None
-
     def hold(self) -> None:
         """Shorten it, unless it is held already or is as short by itself."""
         before = sys.getswitchinterval()

@@ -45,6 +45,7 @@ class Reporter:
         self._wake = native.allocate_lock()
         self._done = native.allocate_lock()
         self._done.acquire()
+        self._importing = native.allocate_lock()
         self._calling = native.allocate_lock()
         self._stop_at: int | None = None
         self._running = False
@@ -84,8 +85,13 @@ class Reporter:
         with contextlib.suppress(RuntimeError):  # it is awake already
             self._wake.release()
 
+    def wait_for_import(self, timeout: float) -> None:
+        """Return when grpc is imported or nobody imports it, at the latest after ``timeout`` seconds."""
+        if self._importing.acquire(True, timeout):
+            self._importing.release()
+
     def hold(self, timeout: float) -> bool:
-        """Let no call be in flight, nor grpc be imported, until ``resume``.
+        """Let no call be in flight until ``resume``.
 
         Args:
             timeout: seconds to wait for a call that is in flight. If it still is then, the answer is False.
@@ -165,7 +171,7 @@ class Reporter:
 
     def _planned(self) -> Agenda:
         if self._agenda is None:
-            with self._calling:
+            with self._importing:
                 from swprof_mw.reporter.agenda import Agenda
 
             self._on_grpc()

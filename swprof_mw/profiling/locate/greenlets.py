@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
+from swprof_mw.failures import guarded
 from swprof_mw.native import get_ident
 from swprof_mw.profiling.locate.frames import Position, inward, positions_of
 from swprof_mw.profiling.locate.place import Place, current_greenlet
@@ -79,19 +80,22 @@ class Spawned:
                 yield greenlet
 
     def _trace(self, event: str, arguments: Any) -> None:
-        """greenlet's own call, at every switch on the thread."""
+        """greenlet's own call, at every switch on the thread. What it raises would be raised in the app's greenlet."""
+        before = self._before.get(get_ident())
+        self._note(arguments[1])
+        if before is not None:
+            before(event, arguments)
+
+    @guarded("following greenlets")
+    def _note(self, target: Any) -> None:
         thread_id = get_ident()
-        before = self._before.get(thread_id)
         if self._requests.get(thread_id):
-            target = arguments[1]
             known = self._seen.get(id(target))
             if known is None or known() is not target:
                 self._seen[id(target)] = weakref.ref(target)
         else:
             # The last request ended elsewhere: only here may the tracer be taken off.
             self._take_off(thread_id)
-        if before is not None:
-            before(event, arguments)
 
     def _take_off(self, thread_id: int) -> None:
         module = sys.modules["greenlet"]

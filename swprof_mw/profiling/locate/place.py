@@ -57,4 +57,5 @@ class Place:
 
 def current_greenlet() -> Any:
     """The greenlet that calls, if gevent is there; else None: other users of greenlets do not run requests on them."""
-    return sys.modules["greenlet"].getcurrent() if "gevent" in sys.modules else None
+    module = sys.modules.get("greenlet") if "gevent" in sys.modules else None
+    return module.getcurrent() if module is not None else None

@@ -158,6 +158,7 @@ class Workers:
         # A module that is just being imported counts already, but does not have its functions yet.
         known = {module for module, *_ in (*_ENTRIES, *_BLOCKING, *_LOOPS)}
         self._modules = 0 if any(map(_is_loading, known)) else len(sys.modules)
+        self._codes = []
         self._entries = {self._hold(module, name): entry for module, name, entry in _ENTRIES}
         self._blocking = {self._hold(module, name): variable for module, name, variable in _BLOCKING}
         self._loops = {self._hold(module, name): variable for module, name, variable in _LOOPS}

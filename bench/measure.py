@@ -53,15 +53,17 @@ class Measured:
 
 
 @contextlib.contextmanager
-def serving(case: Case, collector: Collector, python: str) -> Iterator[servers.Server]:
-    """The case's app under its server, known to the collector."""
+def serving(case: Case, collector: Collector, python: str, threads: int = 8) -> Iterator[servers.Server]:
+    """The case's app under its server, with so many threads where it has them, known to the collector."""
     environment = {
         "SW_AGENT_COLLECTOR_BACKEND_SERVICES": collector.backend,
         "SW_AGENT_COLLECTOR_GET_PROFILE_TASK_INTERVAL": "0.2",
         "PYTHONPATH": str(ROOT),
     }
     path = f"{case.own}?total=1"
-    with servers.start(case.server, case.target, environment, ROOT, path=path, threads=8, python=python) as server:
+    with servers.start(
+        case.server, case.target, environment, ROOT, path=path, threads=threads, python=python
+    ) as server:
         yield server
 
 

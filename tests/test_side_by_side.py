@@ -20,7 +20,10 @@ SIDE_BY_SIDE = [case for case in CASES if str(case) in ("waitress-flask-sync", "
 
 @pytest.mark.parametrize("case", SIDE_BY_SIDE, ids=str)
 def test_no_snapshot_is_of_another_request(case: Case) -> None:
-    with Collector(grpc_port=0, http_port=0) as collector, serving(case, collector, sys.executable) as server:
+    with (
+        Collector(grpc_port=0, http_port=0) as collector,
+        serving(case, collector, sys.executable, threads=4) as server,
+    ):
         task_id = profile(case, collector, SAMPLES)
         urls = [f"{server.url}{path}?burst=2&total=300" for path in (case.own, case.other)]
         results = drive(urls, count=REQUESTS, parallel=4)

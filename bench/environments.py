@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-REQUIREMENTS = ROOT / "bench" / "requirements.txt"
+from tests import environments
+
+REQUIREMENTS = Path(__file__).resolve().parent / "requirements.txt"
 
 
 def interpreter(version: str) -> str:
@@ -45,17 +45,11 @@ def environment(version: str) -> str:
 
     Raises:
         LookupError: there is no such Python on this machine.
-        subprocess.CalledProcessError: the packages cannot be installed.
+        AssertionError: the packages cannot be installed.
     """
-    wanted = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:12]
-    directory = ROOT / f".venv-bench-{version}"
-    python, done = directory / "bin" / "python", directory / f".done-{wanted}"
-    if not done.exists():
-        subprocess.run([interpreter(version), "-m", "venv", "--clear", str(directory)], check=True)
-        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*install, "-r", str(REQUIREMENTS)], check=True)
-        done.touch()
-    return str(python)
+    lines = REQUIREMENTS.read_text().splitlines()
+    wanted = [line for line in lines if line and not line.startswith("#")]
+    return str(environments.environment("bench", interpreter(version), *wanted))
 
 
 def _pyenv(version: str) -> list[Path]:

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from swprof_mw.agent import Service
     from swprof_mw.application import Application
 
-_SERVER_ERROR = 500
+#: The status of a request whose app failed, or never said one; from here on a status is an error.
+FAILED = 500
+#: The status of a request whose client went away before there was one; the number is nginx's, HTTP has none.
+CLIENT_GONE = 499
 
 
 class EntrySpan(ProfiledSpan):
@@ -151,7 +154,7 @@ class EntrySpan(ProfiledSpan):
             end=self.clock.milliseconds(end),
             peer=self._peer,
             component=self._component,
-            is_error=self._is_error or status >= _SERVER_ERROR,
+            is_error=self._is_error or status >= FAILED,
             tags=self._tags(status),
             log=self._log,
             reference=reference,

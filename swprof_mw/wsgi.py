@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from swprof_mw.failures import guarded
-from swprof_mw.span import EntrySpan, Span
+from swprof_mw.span import FAILED, EntrySpan, Span
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 #: Where the environ holds the request's span, for a framework's hooks; None for a request that is not traced.
 SPAN = "swprof_mw.span"
-#: The status of a request whose app never said one.
-UNKNOWN_STATUS = 500
 
 R = TypeVar("R")
 
@@ -43,7 +41,7 @@ class WSGIEntry:
         try:
             body = exchange.run(self.app, environ, exchange.listening(start_response))
         except BaseException:
-            exchange.span.end(UNKNOWN_STATUS)
+            exchange.span.end(FAILED)
             raise
         wrapped = exchange.wrap(environ, body)
         if wrapped is None:
@@ -102,7 +100,7 @@ class Exchange:
 
     def __init__(self, span: EntrySpan) -> None:
         self.span = span
-        self.status = UNKNOWN_STATUS
+        self.status = FAILED
 
     def listening(self, start_response: Callable[..., Any]) -> Callable[..., Any]:
         """The server's ``start_response``, its ``write`` included; we only read the status that it accepted."""

@@ -5,10 +5,6 @@ from __future__ import annotations
 from swprof_mw.asgi.head import header
 from swprof_mw.asgi.types import Message
 
-#: The client went before there was a status; the number is nginx's, HTTP has none.
-CLIENT_GONE = 499
-#: The app failed, or returned, before there was a status.
-FAILED = 500
 _SWITCHED = 101
 _FORBIDDEN = 403
 

@@ -6,12 +6,12 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from swprof_mw.application import Application
-from swprof_mw.asgi.exchange import CLIENT_GONE, FAILED
 from swprof_mw.asgi.framework import STARLETTE, Framework
 from swprof_mw.asgi.head import Head, header, peer
 from swprof_mw.asgi.request import Request
 from swprof_mw.asgi.types import ASGIApp, Message, Receive, Scope, Send
 from swprof_mw.failures import guarded, note
+from swprof_mw.span import CLIENT_GONE, FAILED
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

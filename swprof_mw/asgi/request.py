@@ -7,13 +7,13 @@ import sys
 from types import FrameType
 from typing import Any
 
-from swprof_mw.asgi.exchange import CLIENT_GONE, FAILED, Exchange
+from swprof_mw.asgi.exchange import Exchange
 from swprof_mw.asgi.framework import Framework
 from swprof_mw.asgi.head import Head
 from swprof_mw.asgi.naming import name, scope_for
 from swprof_mw.asgi.types import Message, Receive, Scope, Send
 from swprof_mw.failures import guarded
-from swprof_mw.span import Span
+from swprof_mw.span import CLIENT_GONE, FAILED, Span
 
 
 class Request:

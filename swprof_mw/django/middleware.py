@@ -15,11 +15,9 @@ from swprof_mw.django.responses import follow
 from swprof_mw.django.routes import readable
 from swprof_mw.django.tasks import HARMLESS, run_in_task
 from swprof_mw.failures import guarded
-from swprof_mw.span import EntrySpan
-from swprof_mw.wsgi import UNKNOWN_STATUS, Exchange, caller
+from swprof_mw.span import CLIENT_GONE, FAILED, EntrySpan
+from swprof_mw.wsgi import Exchange, caller
 
-#: The status of a request whose client went away before there was an answer, as nginx has it.
-CLIENT_GONE = 499
 #: The attribute of a request that holds its span.
 _SPAN = "swprof_mw_span"
 
@@ -62,7 +60,7 @@ class SWProfilerMiddleware:
         try:
             response = exchange.run(self.get_response, request)
         except BaseException:
-            span.end(UNKNOWN_STATUS)
+            span.end(FAILED)
             raise
         follow(exchange, response)
         return response
@@ -75,7 +73,7 @@ class SWProfilerMiddleware:
         try:
             response = await run_in_task(span, self.get_response, request)
         except BaseException as exception:
-            span.end(CLIENT_GONE if isinstance(exception, HARMLESS) else UNKNOWN_STATUS)
+            span.end(CLIENT_GONE if isinstance(exception, HARMLESS) else FAILED)
             raise
         follow(Exchange(span), response)
         return response

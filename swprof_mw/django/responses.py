@@ -7,12 +7,13 @@ from typing import Any
 
 from swprof_mw.django.tasks import run_in_task
 from swprof_mw.failures import guarded
-from swprof_mw.wsgi import UNKNOWN_STATUS, Body, Exchange
+from swprof_mw.span import FAILED
+from swprof_mw.wsgi import Body, Exchange
 
 
 def follow(exchange: Exchange, response: Any) -> None:
     """End the request now; or, for a streaming response, when it is closed, fails, or is dropped."""
-    exchange.status = getattr(response, "status_code", UNKNOWN_STATUS)
+    exchange.status = getattr(response, "status_code", FAILED)
     if not _stays_open(exchange, response):
         exchange.end()
 

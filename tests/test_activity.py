@@ -11,13 +11,17 @@ from itertools import pairwise
 import pytest
 
 from swprof_mw.native import get_ident
-from swprof_mw.profiling.activity import Activity
+from swprof_mw.profiling.activity import Activity, Doing
 from swprof_mw.profiling.grid import next_deadline
-from swprof_mw.profiling.sampler import _LEAD, WAITING
+from swprof_mw.profiling.sampler import _LEAD
+from swprof_mw.profiling.stacks import WAITING
 from tests.doubles import MS, SECOND, burn, handle, sampling, wait_until
 
 #: So long before a look the sampler glances, ns.
 LEAD = int(_LEAD * SECOND)
+#: So late a sampler wakes, and so late it has the GIL where another thread has to be asked for it, ns.
+ALONE = 80_000
+HANDED_OVER = 250_000
 
 
 class Worker:
@@ -69,8 +73,8 @@ def shares(activity: Activity, thread_ids: list[int], looks: int = 40, every: fl
     """How often each of these threads was said to work."""
     counts = [0] * len(thread_ids)
     for _ in range(looks):
-        found = activity.look(thread_ids)
-        counts = [count + found[ident] for count, ident in zip(counts, thread_ids, strict=True)]
+        found = activity.look(thread_ids, 0)
+        counts = [count + (found[ident] is not Doing.WAITS) for count, ident in zip(counts, thread_ids, strict=True)]
         time.sleep(every)
     return [count / looks for count in counts]
 
@@ -118,33 +122,71 @@ class World:
         """Whether the thread works now."""
         return self.now % (self.burst + self.pause) < self.burst
 
+    def ends(self) -> int:
+        """When the burst of this moment is over."""
+        return self.now - self.now % (self.burst + self.pause) + (self.burst or 0)
 
-def ticks(world: World, activity: Activity, count: int) -> Iterator[tuple[bool, bool]]:
-    """What is said of the thread at the ticks of a task, and what is true."""
+
+def ticks(world: World, activity: Activity, count: int) -> Iterator[tuple[Doing, bool]]:
+    """What is said of the thread at the ticks of a task, and whether it worked then.
+
+    A look comes a little late, and later where the thread has the GIL: when it gives it up, or has to.
+    """
     for _ in range(count):
-        deadline = next_deadline(world.now, 10 * MS)
-        if activity.mixed and deadline - world.now > LEAD:
-            world.now = deadline - LEAD
+        due = next_deadline(world.now, 10 * MS)
+        if due - world.now > LEAD:
+            world.now = due - LEAD
             activity.glance()
-        world.now = deadline
+        world.now = due
         truth = world.works()
-        yield activity.look([1])[1], truth
+        world.now += ALONE
+        if world.works():
+            world.now = min(due + HANDED_OVER, world.ends() + ALONE)
+        yield activity.look([1], world.now - due)[1], truth
 
 
 @pytest.mark.parametrize(
     ("burst", "pause", "tolerance"),
-    [(0.0, 1.0, 0.0), (1.0, 0.0, 0.0), (30.0, 70.0, 0.03), (10.0, 23.0, 0.05)],
+    [(0.0, 1.0, 0.0), (1.0, 0.0, 0.0), (1.0, 2.3, 0.03), (3.0, 7.0, 0.03), (10.0, 23.0, 0.01), (30.0, 70.0, 0.01)],
 )
-def test_bursts_longer_than_a_look_add_up_to_their_true_share(
+def test_bursts_from_a_millisecond_on_add_up_to_their_true_share(
     monkeypatch: pytest.MonkeyPatch, burst: float, pause: float, tolerance: float
 ) -> None:
     world = World(monkeypatch, int(burst * MS), int(pause * MS))
     activity = Activity()
     activity.note(1)
     found = list(ticks(world, activity, 2_000))
-    share = sum(said for said, _ in found) / len(found)
-    assert share == pytest.approx(burst / (burst + pause), abs=tolerance + 0.001)
-    assert sum(said == truth for said, truth in found) / len(found) >= 0.999 - tolerance
+    share = sum(doing is not Doing.WAITS for doing, _ in found) / len(found)
+    assert share == pytest.approx(sum(truth for _, truth in found) / len(found), abs=tolerance + 0.001)
+    assert share == pytest.approx(burst / (burst + pause), abs=tolerance + 0.01)
+
+
+def test_a_burst_that_ends_before_the_look_gets_the_gil_is_told_from_working_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(monkeypatch, 3 * MS, 7 * MS)
+    activity = Activity()
+    activity.note(1)
+    found = {doing for doing, truth in ticks(world, activity, 500) if truth}
+    assert found >= {Doing.WORKS, Doing.WORKED}
+
+
+@pytest.mark.parametrize(
+    ("used_before", "used_meanwhile", "expected"),
+    [(9, 0, True), (0, 0, True), (9, 80, True), (5, 40, False), (0, 60, False)],
+)
+def test_a_look_far_too_late_still_sees_what_was_there_if_the_process_stood_still_or_did_one_thing(
+    monkeypatch: pytest.MonkeyPatch, used_before: int, used_meanwhile: int, expected: bool
+) -> None:
+    """Processor time in ms, of the 10 until a look was due and the 80 after it."""
+    now = used = 0
+    monkeypatch.setattr("swprof_mw.profiling.activity.monotonic_ns", lambda: now)
+    monkeypatch.setattr(time, "process_time_ns", lambda: used)
+    activity = Activity()
+    assert not activity.stood_still(0), "nothing is known yet"
+    activity.look([], 0)
+    now, used = 90 * MS, (used_before + used_meanwhile) * MS
+    assert activity.stood_still(10 * MS) is expected
 
 
 @pytest.mark.parametrize(("burst", "pause"), [(0.001, 0.0023), (0.01, 0.023)])
@@ -174,22 +216,22 @@ def test_bursts_of_a_real_thread_add_up_to_their_share(burst: float, pause: floa
 def test_a_thread_that_ended_is_left_out() -> None:
     activity = Activity()
     with working(activity, lambda: time.sleep(0.001)) as worker:
-        assert worker.ident in activity.look([worker.ident])
+        assert worker.ident in activity.look([worker.ident], 0)
     # Joined, it may still be about to leave the system.
-    wait_until(lambda: activity.look([worker.ident]) == {})
+    wait_until(lambda: activity.look([worker.ident], 0) == {})
 
 
 def test_a_thread_that_never_was_is_left_out() -> None:
-    assert Activity().look([12345]) == {}
+    assert Activity().look([12345], 0) == {}
 
 
 def test_the_clock_of_a_thread_that_noted_none_follows_from_its_kernel_id(monkeypatch: pytest.MonkeyPatch) -> None:
     activity = Activity()
     monkeypatch.setattr("sys.platform", "linux")
     with working(None, lambda: time.sleep(0.02)) as worker:
-        assert set(activity.look([worker.ident])) == {worker.ident}
+        assert set(activity.look([worker.ident], 0)) == {worker.ident}
         monkeypatch.setattr("sys.platform", "darwin")
-        assert Activity().look([worker.ident]) == {}
+        assert Activity().look([worker.ident], 0) == {}
 
 
 def test_on_a_platform_without_thread_clocks_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,18 +239,18 @@ def test_on_a_platform_without_thread_clocks_nothing_is_said(monkeypatch: pytest
     monkeypatch.setattr("sys.platform", "darwin")
     activity = Activity()
     activity.note(get_ident())
-    assert activity.look([get_ident()]) == {}
+    assert activity.look([get_ident()], 0) == {}
 
 
 def test_what_was_forgotten_is_found_out_anew() -> None:
     activity = Activity()
     with working(activity, lambda: time.sleep(0.02)) as worker:
-        activity.look([worker.ident])
+        activity.look([worker.ident], 0)
         activity.forget()
-        assert set(activity.look([worker.ident])) == {worker.ident}
+        assert set(activity.look([worker.ident], 0)) == {worker.ident}
 
 
 def test_nothing_to_look_at_takes_no_time() -> None:
     began = time.process_time()
-    assert Activity().look([]) == {}
+    assert Activity().look([], 0) == {}
     assert time.process_time() - began < 0.05

@@ -147,6 +147,26 @@ def test_a_lost_stretch_leaves_exactly_one_number_out(stack: Stack) -> None:
     assert analysed(request.snapshots)[("root",)] == 20
 
 
+@pytest.mark.parametrize("following", [A, B])
+def test_a_stretch_in_which_the_stack_is_known_to_have_held_is_not_lost(following: Stack) -> None:
+    request = Request()
+    request.sample(A, 0)
+    request.sample(B, 10)
+    request.recorder.hold(request.clock.start + 200 * MS)
+    request.sample(following, 210)
+    request.close(220)
+    assert gaps(request.snapshots) == []
+    assert analysed(request.snapshots)[B] == (210 if following == B else 200)
+
+
+def test_what_is_held_without_a_sample_adds_nothing() -> None:
+    request = Request(0)
+    request.recorder.hold(request.clock.start + 200 * MS)
+    request.sample(A, 10)
+    request.recorder.hold(request.clock.start + 200 * MS)
+    assert request.brief == []
+
+
 def test_two_periods_are_not_lost_yet() -> None:
     request = Request()
     request.sample(A, 0)

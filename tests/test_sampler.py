@@ -6,18 +6,19 @@ import pathlib
 import sys
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 
 import pytest
 
 from swprof_mw.clock import monotonic_ns
 from swprof_mw.profiling import budget
+from swprof_mw.profiling.activity import Activity, Doing
 from swprof_mw.profiling.locate.locator import Locator, Look, Sample
 from swprof_mw.profiling.locate.place import Place
-from swprof_mw.profiling.locate.strand import State
 from swprof_mw.profiling.profiler import ProfiledSpan
-from swprof_mw.profiling.sampler import WAITING, Sampler
+from swprof_mw.profiling.sampler import Sampler
+from swprof_mw.profiling.stacks import WAITING, Stacks
 from swprof_mw.reporter.records import Snapshot
 from tests.doubles import MS, Sampled, at_once, begin, burn, end, handle, sampling, wait_until
 
@@ -207,6 +208,60 @@ def test_a_sampler_that_looks_late_says_so(monkeypatch: pytest.MonkeyPatch) -> N
         assert sampled.sampler.late > 0
 
 
+def lasted(sampled: Sampled, function: str) -> int:
+    """The ms that a function is shown with."""
+    return sum(
+        other.time - one.time
+        for one, other in pairwise(sampled.snapshots)
+        if other.sequence == one.sequence + 1
+        and all(any(f".{function}: " in signature for signature in each.stack) for each in (one, other))
+    )
+
+
+def test_a_call_into_c_that_keeps_the_gil_is_shown_with_all_of_its_time() -> None:
+    """The sampler can look only when it is over, long after the sample was due; the call is still there to be seen."""
+    seconds = 0.0
+
+    def hog() -> None:
+        nonlocal seconds
+        began = time.monotonic()
+        sum(range(10_000_000))
+        seconds = time.monotonic() - began
+
+    def view() -> None:
+        time.sleep(0.05)
+        hog()
+        time.sleep(0.05)
+
+    with sampling() as sampled:
+        handle(sampled.context(), view)
+        sampled.settle()
+        assert seconds > 0.08, "this call is long enough to be missed"
+        assert lasted(sampled, "hog") == pytest.approx(seconds * 1000, abs=25)
+        assert [snapshot.sequence for snapshot in sampled.snapshots] == [*range(len(sampled.snapshots))]
+
+
+def test_a_sample_that_waited_for_the_gil_counts_from_when_it_was_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or each burst of work would be shown shorter by that wait."""
+    original, times = Locator.look, []
+
+    def slow(self: Locator) -> Look:
+        until = time.monotonic_ns() + 4 * MS
+        while time.monotonic_ns() < until:
+            pass
+        times.append(time.monotonic_ns())
+        return original(self)
+
+    monkeypatch.setattr(Locator, "look", slow)
+    with sampling() as sampled:
+        span = handle(sampled.context(), sleeper(0.2))
+        sampled.settle()
+    shown = [snapshot.time for snapshot in sampled.snapshots[1:-1]]
+    early = [span.clock.milliseconds(taken) - time for taken, time in zip(times[1:], shown, strict=False)]
+    assert len(early) >= 10
+    assert sorted(early)[len(early) // 2] >= 3
+
+
 # What a snapshot holds.
 
 
@@ -283,7 +338,7 @@ def test_frames_are_let_go_before_anything_else_is_found_out(monkeypatch: pytest
     """They hold all of the app's variables, and what follows takes a while."""
     looks: list[weakref.ref[Look]] = []
     alive: list[Look | None] = []
-    look, marks = Locator.look, Sampler._marks
+    look, activity = Locator.look, Activity.look
 
     def note(found: Look) -> Look:
         looks.append(weakref.ref(found))
@@ -293,12 +348,12 @@ def test_frames_are_let_go_before_anything_else_is_found_out(monkeypatch: pytest
         # In no variable here either: this very frame is among those that the look holds.
         return note(look(self))
 
-    def checked(self: Sampler, samples: list[Sample]) -> dict[tuple[State, int], str]:
+    def checked(self: Activity, thread_ids: Iterable[int], late: int) -> dict[int, Doing]:
         alive.append(looks[-1]())
-        return marks(self, samples)
+        return activity(self, thread_ids, late)
 
     monkeypatch.setattr(Locator, "look", noted)
-    monkeypatch.setattr(Sampler, "_marks", checked)
+    monkeypatch.setattr(Activity, "look", checked)
     with sampling() as sampled:
         handle(sampled.context(), sleeper(0.05))
         sampled.settle()
@@ -428,8 +483,8 @@ def fail_once(monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> list[s
         (Locator, "look"),
         (Look, "locate"),
         (Locator, "forget_ended"),
-        (Sampler, "_marks"),
-        (Sampler, "_text"),
+        (Activity, "look"),
+        (Stacks, "of"),
         (Sampler, "_admit_waiting"),
         (Sampler, "_admit_taken"),
     ],

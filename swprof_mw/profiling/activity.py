@@ -6,54 +6,66 @@ import sys
 import threading
 import time
 from collections.abc import Iterable
+from enum import Enum
 from typing import NamedTuple
 
 from swprof_mw.clock import monotonic_ns
 from swprof_mw.native import sleep
 
-#: A thread that used less than this share of the time since the last look did nothing but wait in it; with more than
-#: ``_ALL``, nothing but work: the sampler itself holds the GIL up for a part of each period.
+#: A thread that used less than this share of a while did nothing but wait in it; with more than ``_ALL``, nothing but
+#: work: the sampler itself holds the GIL up for a part of each period.
 _NOTHING = 0.02
 _ALL = 0.85
-#: Of the short while since a glance, in which the GIL changed hands twice, working takes at least this share.
+#: From the glance until a look is due, a thread that works then has worked this share, if its burst is a longer one.
 _MOST = 0.5
-#: How long a thread is watched where that does not tell, seconds, and how often: one that may have the GIL back takes a
-#: while to wake.
+#: A look that comes so late, ns, was held up by a thread that had the GIL; on its own it wakes sooner.
+_HELD_UP = 150_000
+#: How long a thread is watched where its clock does not tell, seconds, and how often: one that may have the GIL back
+#: takes a while to wake.
 _MOMENT = 0.000_1
 _MOMENTS = 3
 #: A thread that moved on by so much in that time was working, ns. One that is blocked does not move on at all.
 _PROGRESS = 5_000
 
 
+class Doing(Enum):
+    """What a thread does when a look is due.
+
+    WORKS: it works, where it is found. WAITS: it waits there, for anything: the GIL and a processor as well. WORKED: it
+    worked when the look was due, but had the GIL until its burst was over, and is found where it waits.
+    """
+
+    WORKS = 0
+    WAITS = 1
+    WORKED = 2
+
+
 class Reading(NamedTuple):
-    """A thread's processor time ``used`` at a monotonic ``time``, both in ns."""
+    """A processor time ``used`` at a monotonic ``time``, both in ns."""
 
     time: int
     used: int
 
     def share(self, later: Reading) -> float:
-        """The share of the time until ``later`` that the thread worked."""
+        """The share of the time until ``later`` that was worked."""
         return (later.used - self.used) / max(later.time - self.time, 1)
 
 
 class Activity:
     """Tells working threads from waiting ones. A thread that waits for the GIL, or for a processor, waits.
 
-    The thread's clock says how much it worked since the last look. Where that is neither nothing nor all, work and
-    waiting alternate faster than we look: the next look is then prepared by a `glance` right before it, and where even
-    that short while was mixed, the thread is watched for another moment, after the look. It works if it moves on.
+    Each look is prepared by a `glance` right before it. What the thread's clock says of the short while in between is
+    mostly clear: it worked all of it, or nothing. Otherwise it is watched for a moment, after the look. It works if it
+    moves on.
 
     Used by one thread, `note` apart.
-
-    Attributes:
-        mixed: whether a thread both worked and waited between the last two looks, so that a glance is worth it.
     """
 
     def __init__(self) -> None:
-        self.mixed = False
         self._clocks: dict[int, int] = {}
         self._looks: dict[int, Reading] = {}
         self._glances: dict[int, Reading] = {}
+        self._process: Reading | None = None
 
     def note(self, thread_id: int) -> None:
         """Note the clock of the calling thread, whose identifier this is: only for itself may a thread ask."""
@@ -67,40 +79,66 @@ class Activity:
             if reading is not None:
                 self._glances[thread_id] = reading
 
-    def look(self, thread_ids: Iterable[int]) -> dict[int, bool]:
-        """Whether each of these threads works right now; those whose clock cannot be read are left out."""
+    def stood_still(self, due: int) -> bool:
+        """Whether a look that was due at ``due`` (monotonic ns), and comes now, far too late, still sees that moment.
+
+        So it is if the process did no more since the last look than it may have done until ``due``: the system was
+        busy with others, or stopped, or all of the process waits. And if it did nothing but work: then one call into C
+        kept the GIL for itself, and its thread is still there. Otherwise the app may have gone on while only the
+        sampler was held up.
+        """
+        before = self._process
+        if before is None:
+            return False
+        now = monotonic_ns()
+        used = time.process_time_ns() - before.used
+        return used <= due - before.time + _NOTHING * (now - due) or used >= _ALL * (now - due)
+
+    def look(self, thread_ids: Iterable[int], late: int) -> dict[int, Doing]:
+        """What each of these threads does; those whose clock cannot be read are left out.
+
+        Args:
+            thread_ids: of threads.
+            late: ns since the look was due.
+        """
         before, glances = self._looks, self._glances
         self._looks, self._glances = {}, {}
-        self.mixed = False
-        found: dict[int, bool] = {}
+        self._process = Reading(monotonic_ns(), time.process_time_ns())
+        found: dict[int, Doing] = {}
         for thread_id in thread_ids:
             reading = self._read(thread_id)
             if reading is not None:
                 self._looks[thread_id] = reading
-                last, recent = before.get(thread_id), glances.get(thread_id)
-                self.mixed |= last is None or _NOTHING <= last.share(reading) <= _ALL
-                working = _judge(last, reading, _ALL) if recent is None else _judge(recent, reading, _MOST)
-                if working is not None:
-                    found[thread_id] = working
-        return {**found, **self._watch(self._looks.keys() - found.keys())}
+                doing = _clear(before.get(thread_id), glances.get(thread_id), reading)
+                if doing is not None:
+                    found[thread_id] = doing
+        for thread_id in self._still(self._looks.keys() - found.keys()):
+            glance = glances.get(thread_id)
+            worked = late > _HELD_UP and glance is not None and glance.share(self._looks[thread_id]) >= _MOST
+            found[thread_id] = Doing.WORKED if worked else Doing.WAITS
+        return {thread_id: found.get(thread_id, Doing.WORKS) for thread_id in self._looks}
 
     def forget(self) -> None:
         """Drop what is remembered. Called while nothing is sampled."""
         self._looks.clear()
         self._glances.clear()
         self._clocks.clear()
+        self._process = None
 
-    def _watch(self, thread_ids: Iterable[int]) -> dict[int, bool]:
-        """Whether these threads move on in the next moments."""
-        still = dict.fromkeys(thread_ids, False)
+    def _still(self, thread_ids: Iterable[int]) -> set[int]:
+        """Which of these threads do not move on in the next moments."""
+        still = set(thread_ids)
         for _ in range(_MOMENTS):
-            if all(still.values()):
+            if not still:
                 break
             sleep(_MOMENT)
-            for thread_id in [one for one, moved in still.items() if not moved]:
-                later = self._read(thread_id)
-                still[thread_id] = later is not None and later.used - self._looks[thread_id].used > _PROGRESS
+            still = {thread_id for thread_id in still if not self._moved(thread_id)}
         return still
+
+    def _moved(self, thread_id: int) -> bool:
+        """Whether a thread moved on since the look."""
+        later = self._read(thread_id)
+        return later is not None and later.used - self._looks[thread_id].used > _PROGRESS
 
     def _read(self, thread_id: int) -> Reading | None:
         """The clock of a thread now; None where it has none that we know, or has ended."""
@@ -117,10 +155,15 @@ class Activity:
             return None
 
 
-def _judge(before: Reading | None, now: Reading, all_of_it: float) -> bool | None:
-    """Whether a thread worked between two readings, at least ``all_of_it``, or waited; None if it did both."""
-    share = before.share(now) if before is not None else 0.1
-    return None if _NOTHING <= share <= all_of_it else share > all_of_it
+def _clear(last: Reading | None, glance: Reading | None, now: Reading) -> Doing | None:
+    """What a thread did since the glance, if it did one thing only, and since the last look too if it worked."""
+    recent = glance or last
+    if recent is None:
+        return None
+    share = recent.share(now)
+    if share < _NOTHING:
+        return Doing.WAITS
+    return Doing.WORKS if share > _ALL and (last is None or last.share(now) > _ALL) else None
 
 
 def _clock_of(thread_id: int) -> int | None:

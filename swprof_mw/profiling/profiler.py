@@ -47,6 +47,7 @@ class SegmentProfiler:
         due: when the next sample is due, monotonic ns.
         ended_at: monotonic ns of the request's end, 0 before.
         was_taken: whether it ever held a slot.
+        worked_at: where it was last seen working, outermost first, and when that was (monotonic ns).
         closed: whether it is sampled no more, or never will be.
         stretched_period: ms between samples where the sampler had to lengthen its period, else 0.
     """
@@ -63,6 +64,7 @@ class SegmentProfiler:
         "started_at",
         "stretched_period",
         "was_taken",
+        "worked_at",
     )
 
     def __init__(self, context: ProfileTaskExecutionContext, span: ProfiledSpan) -> None:
@@ -72,6 +74,7 @@ class SegmentProfiler:
         self.started_at = 0
         self.ended_at = 0
         self.was_taken = False
+        self.worked_at: tuple[list[Position], int] = ([], 0)
         self.closed = False
         self.stretched_period = 0
         self._recorder: SnapshotRecorder | None = None
@@ -124,6 +127,11 @@ class SegmentProfiler:
                 self.context.use()
         if period != self.period:
             self.stretched_period = max(self.stretched_period, period // NS_PER_MS)
+
+    def hold(self, time: int) -> None:
+        """The last sample is known to have been true until ``time`` (monotonic ns)."""
+        if self._recorder is not None:
+            self._recorder.hold(time)
 
     def is_over(self, now: int, longest: int) -> bool:
         """Whether it is to be sampled no more: ended, its task stopped, or sampled for ``longest`` ns."""

@@ -64,6 +64,11 @@ class SnapshotRecorder:
             # The run that begins here has no snapshot of its own: its time is not the last one's.
             self._leave_one_out()
 
+    def hold(self, time: int) -> None:
+        """The stack of the last sample is known to have held until ``time`` (monotonic ns), however long that was."""
+        if self._stack is not None and self._keep(self._stack, time):
+            self._time = time
+
     def close(self, time: int) -> None:
         """The request ended (monotonic ns): its last stack held until then, unless that stretch was lost too."""
         if self._stack is not None and self._time < time and not self._is_lost(time):

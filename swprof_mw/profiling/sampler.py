@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 from swprof_mw.clock import monotonic_ns
 from swprof_mw.failures import guarded, note
 from swprof_mw.native import allocate_lock, get_ident, sleep, start_new_thread
-from swprof_mw.profiling.activity import Activity
+from swprof_mw.profiling.activity import Activity, Doing
 from swprof_mw.profiling.budget import Budget
 from swprof_mw.profiling.grid import next_deadline
 from swprof_mw.profiling.locate.locator import Locator, Sample
 from swprof_mw.profiling.locate.strand import State
-from swprof_mw.profiling.signature import CodeSignatures
+from swprof_mw.profiling.stacks import Stacks
 from swprof_mw.profiling.switch_interval import SwitchInterval
+from swprof_mw.profiling.timeslice import ask_for_short_slices
 
 if TYPE_CHECKING:
     from swprof_mw.profiling.execution import ProfileTaskExecutionContext
@@ -41,11 +42,6 @@ _LONGEST_SLEEP = 3_600.0
 _AFTER_FAILURE = 0.01
 #: So much earlier than a tick it is prepared, s: to wake and to get the GIL takes most of it, with others beside.
 _LEAD = 0.001_2
-
-#: The innermost signature of a request that was not working: it waits, or its awaited future is done and its event
-#: loop is busy with others.
-WAITING = "[waiting]"
-QUEUED = "[queued]"
 
 
 @dataclass(frozen=True)
@@ -93,7 +89,7 @@ class Sampler:
         self.late = 0
         self.refused = 0
         self._sink = sink
-        self._signatures = CodeSignatures(settings.code_signature)
+        self._stacks = Stacks(settings.code_signature, settings.max_depth, settings.mark_waiting)
         self._switch = SwitchInterval(settings.switch_interval)
         self._budget = Budget(settings.max_cpu)
         self._activity = Activity()
@@ -207,6 +203,7 @@ class Sampler:
     # The sampler's own thread.
 
     def _run(self) -> None:
+        ask_for_short_slices()
         try:
             while not self._stopping:
                 if not self._turn():
@@ -220,9 +217,9 @@ class Sampler:
             self._done.release()
 
     def _sleep(self) -> None:
-        """Until the next deadline or `wake`; awake a little earlier to prepare a tick among short bursts of work."""
+        """Until the next deadline or `wake`; awake a little earlier to prepare a tick."""
         seconds = self._seconds_to_next()
-        if self._live and self._activity.mixed:
+        if self._live:
             if seconds > _LEAD:
                 if self._wake.acquire(True, seconds - _LEAD):
                     return
@@ -277,6 +274,9 @@ class Sampler:
 
     def _sample(self, due: list[SegmentProfiler]) -> None:
         """One sample of each; what they do, and their texts, are found out only when all are taken."""
+        was_due = max(profiler.due for profiler in due)
+        late = monotonic_ns() - was_due
+        still = late > min(profiler.period for profiler in due) and self._activity.stood_still(was_due)
         look = self._locator.look()
         samples: list[tuple[SegmentProfiler, int, Sample | None]] = []
         for profiler in due:
@@ -284,39 +284,28 @@ class Sampler:
             samples.append((profiler, monotonic_ns(), sample))
         # Its frames are the app's, with all their variables: not a moment longer than needed.
         del look
-        marks = self._marks([sample for _, _, sample in samples if sample is not None])
+        on_thread = {sample.thread_id for _, _, sample in samples if sample and sample.state is State.ON_THREAD}
+        doing = self._activity.look(on_thread if self.settings.mark_waiting else (), late)
         for profiler, time, sample in samples:
-            self._keep(profiler, time, sample, marks)
-
-    def _marks(self, samples: list[Sample]) -> dict[tuple[State, int], str]:
-        """What each of these samples ends in, by its state and thread: nothing for a request that works."""
-        if not self.settings.mark_waiting:
-            return {}
-        works = self._activity.look({sample.thread_id for sample in samples if sample.state is State.ON_THREAD})
-        idle = {(State.ON_THREAD, thread_id): WAITING for thread_id, working in works.items() if not working}
-        return {(State.WAITING, 0): WAITING, (State.QUEUED, 0): QUEUED, **idle}
+            self._keep(profiler, time, sample, doing, still)
 
     def _keep(
-        self, profiler: SegmentProfiler, time: int, sample: Sample | None, marks: dict[tuple[State, int], str]
+        self, profiler: SegmentProfiler, time: int, sample: Sample | None, doing: dict[int, Doing], still: bool
     ) -> None:
+        """Record what is seen, at ``time``; ``still``: the process stood still since the sample was due."""
         period = profiler.period * self._budget.stretch
-        if profiler.due and time - profiler.due > period:
-            self.late += 1
+        due = profiler.due or time
         profiler.due = next_deadline(time, period)
         # A request says that it has ended before it reads the time of its end: if it has not, this sample is earlier.
-        if sample is not None and not profiler.span.ended:
-            mark = marks.get((sample.state, sample.thread_id))
-            stack = self._text(profiler, sample)
-            profiler.keep((*stack, mark) if mark else stack, time, period)
-
-    def _text(self, profiler: SegmentProfiler, sample: Sample) -> tuple[str, ...]:
-        """The request's root signature, constant, and the innermost frames as far as the depth allows."""
-        texts = profiler.texts(self._signatures, sample.positions)
-        root, depth = profiler.context.task.endpoint_name, self.settings.max_depth
-        if len(texts) < depth:
-            return (root, *texts)
-        kept = depth - 2
-        return (root, f"[{len(texts) - kept} frames left out]", *texts[-kept:])
+        if sample is None or profiler.span.ended:
+            return
+        stack = self._stacks.of(profiler, sample, doing.get(sample.thread_id), due)
+        too_late = time - due > period
+        self.late += too_late
+        # What is seen now is mostly what was there then: the sampler waited for the GIL, which nobody else got.
+        profiler.keep(stack, time if too_late and not still else due, period)
+        if too_late and still:
+            profiler.hold(time)
 
     def _retire(self, now: int) -> None:
         """Close the requests that have ended, whose task has, or that were sampled long enough."""
@@ -327,6 +316,7 @@ class Sampler:
             self._rest()
             self._locator.forget_ended()
             self._activity.forget()
+            self._stacks.forget()
 
     @guarded("closing a request")
     def _close(self, profiler: SegmentProfiler, now: int) -> None:

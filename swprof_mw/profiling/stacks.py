@@ -1,0 +1,98 @@
+"""What a snapshot shows: the code signatures of a sample, and whether the request waits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from swprof_mw.profiling.activity import Doing
+from swprof_mw.profiling.locate.frames import Position
+from swprof_mw.profiling.locate.locator import Sample
+from swprof_mw.profiling.locate.strand import State
+from swprof_mw.profiling.signature import CodeSignatures
+
+if TYPE_CHECKING:
+    from swprof_mw.profiling.profiler import SegmentProfiler
+
+#: The innermost signature of a request that was not working: it waits, or its awaited future is done and its event
+#: loop is busy with others.
+WAITING = "[waiting]"
+QUEUED = "[queued]"
+
+#: Places in code of which it is remembered whether threads wait there, at the most.
+_PLACES = 10_000
+#: A burst of work that was missed is shown where the request was last seen working, if that is so many periods ago.
+_RECENT = 10
+
+
+class Stacks:
+    """Turns samples into stacks of code signatures.
+
+    Args:
+        code_signature: ``short`` or ``full``.
+        max_depth: code signatures of a stack, the mark of a waiting request apart.
+        mark_waiting: whether stacks of a waiting request say so.
+    """
+
+    def __init__(self, code_signature: str, max_depth: int, mark_waiting: bool) -> None:
+        self._signatures = CodeSignatures(code_signature)
+        self._max_depth = max_depth
+        self._mark_waiting = mark_waiting
+        # By place: how much more often a thread that was found there waited than worked.
+        self._waits: dict[tuple[int, int], int] = {}
+
+    def of(self, profiler: SegmentProfiler, sample: Sample, doing: Doing | None, due: int) -> tuple[str, ...]:
+        """The stack of a sample, outermost first.
+
+        Args:
+            profiler: of its request.
+            sample: where the request is.
+            doing: what its thread does; None if that is not known, or if it is on none.
+            due: when the sample was due, monotonic ns.
+        """
+        positions = sample.positions
+        if sample.state is State.ON_THREAD and doing is not None:
+            self._learn(positions, doing)
+            if doing is Doing.WORKS:
+                profiler.worked_at = (positions, due)
+            elif doing is Doing.WORKED and self._is_waiting_place(positions):
+                # The GIL came free only when the burst of work was over: it is shown where it has been seen.
+                worked, seen = profiler.worked_at
+                if due - seen <= _RECENT * profiler.period:
+                    positions = worked
+        mark = _mark(sample.state, doing) if self._mark_waiting else ""
+        stack = self._texts(profiler, positions)
+        return (*stack, mark) if mark else stack
+
+    def forget(self) -> None:
+        """Drop what is remembered of places. Called while nothing is sampled."""
+        self._waits.clear()
+
+    def _learn(self, positions: list[Position], doing: Doing) -> None:
+        if doing is not Doing.WORKED and positions and len(self._waits) < _PLACES:
+            place = _place(positions)
+            self._waits[place] = self._waits.get(place, 0) + (1 if doing is Doing.WAITS else -1)
+
+    def _is_waiting_place(self, positions: list[Position]) -> bool:
+        return bool(positions) and self._waits.get(_place(positions), 0) > 0
+
+    def _texts(self, profiler: SegmentProfiler, positions: list[Position]) -> tuple[str, ...]:
+        """The request's root signature, constant, and the innermost frames as far as the depth allows."""
+        texts = profiler.texts(self._signatures, positions)
+        root, depth = profiler.context.task.endpoint_name, self._max_depth
+        if len(texts) < depth:
+            return (root, *texts)
+        kept = depth - 2
+        return (root, f"[{len(texts) - kept} frames left out]", *texts[-kept:])
+
+
+def _place(positions: list[Position]) -> tuple[int, int]:
+    """Where a stack ends. By the code's id: hashing a code object reads all of it."""
+    code, offset = positions[-1]
+    return id(code), offset
+
+
+def _mark(state: State, doing: Doing | None) -> str:
+    """What the stack of a request that does not work ends in."""
+    if state is State.QUEUED:
+        return QUEUED
+    return WAITING if state is State.WAITING or doing is Doing.WAITS else ""

@@ -1,0 +1,83 @@
+"""The sampler's thread asks for short time slices, where the system grants them."""
+
+from __future__ import annotations
+
+import os
+import platform
+import threading
+
+import pytest
+
+from swprof_mw.profiling.timeslice import ask_for_short_slices
+from tests.doubles import handle, sampling, wait_until
+
+
+def on_a_thread() -> bool | None:
+    """What the question was answered with, on a thread of its own: its slices are its own."""
+    answers: list[bool | None] = []
+    thread = threading.Thread(target=lambda: answers.append(ask_for_short_slices()))
+    thread.start()
+    thread.join()
+    return answers[0]
+
+
+def slice_now() -> int:
+    """The calling thread's slice, ns; 0 where the system does not tell."""
+    try:
+        with open("/proc/thread-self/sched", encoding="ascii") as lines:
+            return next((int(line.split(":")[1]) for line in lines if line.startswith("se.slice")), 0)
+    except OSError:
+        return 0
+
+
+def test_linux_agrees_and_keeps_the_threads_nice_value() -> None:
+    found: list[tuple[bool | None, int, int]] = []
+
+    def ask() -> None:
+        os.setpriority(os.PRIO_PROCESS, 0, 3)
+        before = slice_now()
+        agreed = ask_for_short_slices()
+        # Kernels before 6.12 agree and change nothing.
+        found.append((agreed, os.getpriority(os.PRIO_PROCESS, 0), slice_now() - before))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    [(agreed, nice, change)] = found
+    assert (agreed, nice) == (True, 3)
+    assert change < 0 or _release() < (6, 12) or slice_now() == 0
+
+
+def _release() -> tuple[int, ...]:
+    return tuple(int(part) for part in platform.release().split("-")[0].split(".")[:2])
+
+
+def test_only_the_samplers_own_thread_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(
+        "swprof_mw.profiling.sampler.ask_for_short_slices", lambda: asked.append(threading.get_native_id())
+    )
+    with sampling() as sampled:
+        handle(sampled.context(), lambda: wait_until(lambda: asked))
+        handle(sampled.context(), lambda: None)
+    assert len(asked) == 1
+    assert asked != [threading.get_native_id()]
+
+
+@pytest.mark.parametrize(("function", "answer"), [("system", "Darwin"), ("machine", "toaster")])
+def test_elsewhere_nothing_is_asked(monkeypatch: pytest.MonkeyPatch, function: str, answer: str) -> None:
+    monkeypatch.setattr(platform, function, lambda: answer)
+    assert on_a_thread() is False
+
+
+def test_a_thread_of_a_class_of_its_own_is_left_alone() -> None:
+    found: list[tuple[bool | None, int]] = []
+
+    def ask() -> None:
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        found.append((ask_for_short_slices(), os.sched_getscheduler(0)))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    assert found == [(False, os.SCHED_BATCH)]

@@ -15,6 +15,8 @@ from swprof_mw.profiling.locate.workers import Work, Workers
 
 #: Strands that are followed into each other, at the most.
 _LONGEST_PATH = 16
+#: A look during which the app ran on is taken again, so often.
+_RETRIES = 3
 
 
 class Sample(NamedTuple):
@@ -41,6 +43,8 @@ class Locator:
         self._tasks = tasks.Tasks()
         self._workers = Workers()
         self._spawned = greenlets.Spawned()
+        # Futures, by their id, that nothing was found to work for.
+        self._unresolved: set[int] = set()
 
     def watch(self, place: Place) -> None:
         """The request is to be located from now on. Called on its own thread."""
@@ -55,22 +59,29 @@ class Locator:
         self._workers.refresh()
         # Never in a variable of this function or of `Look` itself: this thread's own frame is among them, and the
         # circle would keep all threads' variables alive until the next collection of garbage.
-        return Look(self._tasks, self._workers, self._spawned, sys._current_frames())
+        return Look(self._tasks, self._workers, self._spawned, self._unresolved, sys._current_frames())
 
     def forget_ended(self) -> None:
         """Drop what was remembered of requests that have ended. Called while nothing is sampled."""
         self._tasks.forget_ended()
         self._workers.forget()
         self._spawned.forget()
+        self._unresolved.clear()
 
 
 class Look:
     """One look at all ``threads`` of the process, which are held as long as this is."""
 
     def __init__(
-        self, tasks_: tasks.Tasks, workers: Workers, spawned: greenlets.Spawned, threads: dict[int, FrameType]
+        self,
+        tasks_: tasks.Tasks,
+        workers: Workers,
+        spawned: greenlets.Spawned,
+        unresolved: set[int],
+        threads: dict[int, FrameType],
     ) -> None:
         self._tasks = tasks_
+        self._unresolved = unresolved
         self._spawned = spawned
         self._workers = workers
         self._threads = threads
@@ -83,7 +94,36 @@ class Look:
             return None
         if own.works:
             return Sample(own.positions, own.state, own.thread_id)
-        return _compose(self._path(place, own, hosted))
+        path = self._path(place, own, hosted)
+        for _ in range(_RETRIES):
+            if not self._is_torn(path):
+                break
+            self._look_again()
+            own, hosted = self._own(place)
+            if own is None:
+                return None
+            path = self._path(place, own, hosted)
+        else:
+            self._unresolved.add(id(path[-1].waits_on))
+        return _compose(path)
+
+    def _is_torn(self, path: list[Strand]) -> bool:
+        """Whether the app seems to have run on while it was looked at: the sampler may lose the GIL meanwhile.
+
+        Then what works for the request was between two places: a task runs, but on no thread, or what the request
+        waits for is nobody's work. The latter is also so where that cannot be found at all: once is enough.
+        """
+        last = path[-1]
+        if last.works:
+            return False
+        if last.state is State.QUEUED and last.waits_on is None:
+            return True
+        return len(path) == 1 and last.state is State.ON_THREAD and id(last.waits_on) not in self._unresolved
+
+    def _look_again(self) -> None:
+        self._threads.clear()
+        self._threads.update(sys._current_frames())
+        self._work = None
 
     def _own(self, place: Place) -> tuple[Strand | None, list[Work]]:
         """The strand that the request began as, on its thread or its task; and what that thread does for others."""

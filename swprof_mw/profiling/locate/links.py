@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import functools
 import sys
 from collections.abc import Iterable, Iterator
@@ -10,42 +11,78 @@ from types import FunctionType, MethodType
 from typing import Any
 
 from swprof_mw.profiling.locate.frames import local
+from swprof_mw.profiling.locate.strand import Strand
 
 #: So far a callback is searched. `wait_for` around `shield` needs five steps: closure, future, its callback, partial,
 #: future.
 _DEPTH = 5
 
 
-def leads_to(future: Any, goal: Any) -> bool:
-    """Whether the awaited ``future`` is done once ``goal`` (a task, or a future of a worker) is done.
+class Links:
+    """Which strand holds up which, at one moment. What each strand sets, once it is done, is followed only once."""
 
-    Either it is that one, or gathers it, or ``goal`` holds it in a callback: so do ``wait``, ``shield``, task groups,
-    and futures chained to those of an executor.
-    """
-    if future is None or goal is None:
-        return False
-    if future is goal or goal in _children(future):
-        return True
-    if not (isinstance(future, asyncio.Future) or isinstance(goal, asyncio.Future)):
-        # Between threads nothing else leads from one to the other.
-        return False
-    return _answers(goal, future) or any(
-        held is future for callback in _callbacks(goal) for held in _held_by(callback, _DEPTH)
-    )
+    def __init__(self) -> None:
+        # By the strand's id; it is held, so that the id stays its own.
+        self._sets: dict[int, tuple[Strand, set[int], set[int]]] = {}
+
+    def waits(self, strand: Strand, other: Strand) -> bool:
+        """Whether ``strand`` is held up by ``other``: by a future, or by a task group that both belong to.
+
+        The future that ``strand`` awaits is what ``other`` sets, or gathers it, or ``other`` holds it in a callback: so
+        do ``wait``, ``shield``, and futures chained to those of an executor.
+        """
+        if other.sets is None:
+            return False
+        futures, hosts = self._set_by(other)
+        return not futures.isdisjoint(awaited(strand)) or id(strand.sets) in hosts
+
+    def held_up_by(self, strands: Iterable[Strand], others: Iterable[Strand]) -> list[Strand]:
+        """Those of ``others`` that set a future which one of ``strands`` awaits."""
+        futures = {future for strand in strands for future in awaited(strand)}
+        return [other for other in others if self._sets_one_of(futures, other)] if futures else []
+
+    def _sets_one_of(self, futures: set[int], strand: Strand) -> bool:
+        # Most set a future that nobody has hung anything on.
+        goal = strand.sets
+        return id(goal) in futures or (_has_callbacks(goal) and not self._set_by(strand)[0].isdisjoint(futures))
+
+    def _set_by(self, strand: Strand) -> tuple[set[int], set[int]]:
+        """The ids of the futures that are done, and of the tasks that may leave a task group, once ``strand`` is."""
+        known = self._sets.get(id(strand))
+        if known is None:
+            known = self._sets[id(strand)] = (strand, *_follow(strand.sets))
+        return known[1], known[2]
 
 
-def _answers(task: Any, future: Any) -> bool:
-    """Whether the task was made by asgiref's ``async_to_sync`` to set ``future``: its coroutine holds that one only."""
-    frame = getattr(task.get_coro(), "cr_frame", None) if isinstance(task, asyncio.Task) else None
+def awaited(strand: Strand) -> tuple[int, ...]:
+    """The ids of the future that a strand awaits, and of those that this one gathers."""
+    future = strand.waits_on
+    return (id(future), *map(id, _children(future))) if future is not None else ()
+
+
+def _follow(goal: Any) -> tuple[set[int], set[int]]:
+    futures, hosts = {id(goal)}, set()
+    if isinstance(goal, asyncio.Task):
+        futures.add(id(_answered_by(goal)))
+    # Between threads, nothing but the future itself leads from one to the other.
+    kinds = (asyncio.Future, concurrent.futures.Future) if isinstance(goal, asyncio.Future) else asyncio.Future
+    for callback in _callbacks(goal):
+        for held in _held_by(callback, _DEPTH):
+            if isinstance(held, kinds):
+                futures.add(id(held))
+            host = _host(held)
+            if host is not None:
+                hosts.add(id(host))
+    return futures, hosts
+
+
+def _answered_by(task: Any) -> Any:
+    """The future that a task of asgiref's ``async_to_sync`` was made to set: its coroutine holds that one only."""
+    frame = getattr(task.get_coro(), "cr_frame", None)
     module = sys.modules.get("asgiref.sync")
     if frame is None or module is None or frame.f_code is not module.AsyncToSync.main_wrap.__code__:
-        return False
-    return local(frame, "call_result") is future
-
-
-def hosted_by(child: Any, parent: Any) -> bool:
-    """Whether the task ``child`` is one of a task group that the task ``parent`` cannot leave before it is done."""
-    return any(_host(held) is parent for callback in _callbacks(child) for held in _held_by(callback, _DEPTH))
+        return task
+    return local(frame, "call_result")
 
 
 def _children(future: Any) -> Iterable[Any]:
@@ -54,9 +91,14 @@ def _children(future: Any) -> Iterable[Any]:
     return found if isinstance(found, list | tuple | set | frozenset) else ()
 
 
+def _has_callbacks(future: Any) -> Any:
+    """The callbacks of an asyncio future, or of one of ``concurrent.futures``; nothing if there are none."""
+    return getattr(future, "_callbacks", None) or getattr(future, "_done_callbacks", None)
+
+
 def _callbacks(future: Any) -> Iterator[Any]:
-    """The callbacks of an asyncio future (pairs with a Context) or of one of ``concurrent.futures``."""
-    for entry in tuple(getattr(future, "_callbacks", None) or getattr(future, "_done_callbacks", None) or ()):
+    """As callables: an asyncio future has pairs with a Context."""
+    for entry in tuple(_has_callbacks(future) or ()):
         yield entry[0] if isinstance(entry, tuple) else entry
 
 

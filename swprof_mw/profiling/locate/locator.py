@@ -7,8 +7,9 @@ from dataclasses import replace
 from types import FrameType
 from typing import NamedTuple
 
-from swprof_mw.profiling.locate import greenlets, links, tasks
+from swprof_mw.profiling.locate import greenlets, tasks
 from swprof_mw.profiling.locate.frames import Position, inward, positions_of
+from swprof_mw.profiling.locate.links import Links
 from swprof_mw.profiling.locate.place import Place
 from swprof_mw.profiling.locate.strand import State, Strand
 from swprof_mw.profiling.locate.workers import Work, Workers
@@ -86,6 +87,7 @@ class Look:
         self._workers = workers
         self._threads = threads
         self._work: list[Work] | None = None
+        self._links = Links()
 
     def locate(self, place: Place) -> Sample | None:
         """Where the request is; None while none of its code runs or waits anywhere that is known."""
@@ -124,6 +126,7 @@ class Look:
         self._threads.clear()
         self._threads.update(sys._current_frames())
         self._work = None
+        self._links = Links()
 
     def _own(self, place: Place) -> tuple[Strand | None, list[Work]]:
         """The strand that the request began as, on its thread or its task; and what that thread does for others."""
@@ -171,7 +174,7 @@ class Look:
             or greenlets.running(spawned, place, self._threads)
             or next((strand for strand in strands[1:] if strand.works), None)
         )
-        return _outward(active, own, strands) if active is not None else _inward(own, strands)
+        return self._outward(active, own, strands) if active is not None else self._inward(own, strands)
 
     def _working_for(self, place: Place, waiting: list[Strand], hosted: list[Work]) -> list[Strand]:
         """The workers that run in a copy of the request's Context, or set a future that one of its strands awaits."""
@@ -182,47 +185,38 @@ class Look:
         works = [*hosted, *elsewhere]
         found = [strand for strand, owner in works if owner is place]
         # What runs for another request is that one's, whoever else may wait for it.
-        left = [strand for strand, owner in works if owner is None]
+        left = [strand for strand, owner in works if owner is None and strand.sets is not None]
         waiting = [*waiting, *found]
         while waiting:
             # Those may wait for workers in turn.
-            waiting = [strand for strand in left if _awaited(strand, waiting)]
+            joined = [self._workers.joined(strand.waits_on, self._threads) for strand in waiting if strand.joins]
+            waiting = [*self._links.held_up_by(waiting, left), *(strand for strand in joined if strand is not None)]
             left = [strand for strand in left if strand not in waiting]
             found += waiting
         return found
 
+    def _outward(self, active: Strand, own: Strand, strands: list[Strand]) -> list[Strand]:
+        """The path that ends in ``active``, found from its end: who waits for it, who waits for that one."""
+        path = [active]
+        while path[0] is not own and len(path) < _LONGEST_PATH:
+            waiting = (strand for strand in strands if strand not in path and self._waits(strand, path[0]))
+            path.insert(0, next(waiting, own))
+        return path
 
-def _awaited(strand: Strand, waiting: list[Strand]) -> bool:
-    return any(links.leads_to(other.waits_on, strand.sets) for other in waiting)
+    def _inward(self, own: Strand, strands: list[Strand]) -> list[Strand]:
+        """The path along what each strand waits for, while nothing runs."""
+        path = [own]
+        while len(path) < _LONGEST_PATH:
+            awaited = [strand for strand in strands if strand not in path and self._waits(path[-1], strand)]
+            if not awaited:
+                break
+            # Helpers that only listen have the shorter stacks.
+            path.append(max(awaited, key=lambda strand: len(strand.positions)))
+        return path
 
-
-def _outward(active: Strand, own: Strand, strands: list[Strand]) -> list[Strand]:
-    """The path that ends in ``active``, found from its end: who waits for it, who waits for that one."""
-    path = [active]
-    while path[0] is not own and len(path) < _LONGEST_PATH:
-        path.insert(0, next((strand for strand in strands if strand not in path and _waits(strand, path[0])), own))
-    return path
-
-
-def _inward(own: Strand, strands: list[Strand]) -> list[Strand]:
-    """The path along what each strand waits for, while nothing runs."""
-    path = [own]
-    while len(path) < _LONGEST_PATH:
-        awaited = [strand for strand in strands if strand not in path and _waits(path[-1], strand)]
-        if not awaited:
-            break
-        # Helpers that only listen have the shorter stacks.
-        path.append(max(awaited, key=lambda strand: len(strand.positions)))
-    return path
-
-
-def _waits(strand: Strand, other: Strand) -> bool:
-    """Whether ``strand`` is held up by ``other``: by a future, by its task group, or by a greenlet that it joins."""
-    if links.leads_to(strand.waits_on, other.sets):
-        return True
-    if strand.sets is None or other.sets is None:
-        return False
-    return links.hosted_by(other.sets, strand.sets) or greenlets.waits(strand.sets, other.sets)
+    def _waits(self, strand: Strand, other: Strand) -> bool:
+        """Whether ``strand`` is held up by ``other``: a future, a task of its group, or a greenlet that it joins."""
+        return self._links.waits(strand, other) or greenlets.waits(strand.sets, other.sets)
 
 
 def _compose(path: list[Strand]) -> Sample:

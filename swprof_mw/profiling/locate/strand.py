@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -42,3 +43,8 @@ class Strand:
     def works(self) -> bool:
         """Whether it is on a thread and held up by no other strand: it is what the request does now."""
         return self.state is State.ON_THREAD and self.waits_on is None
+
+    @property
+    def joins(self) -> bool:
+        """Whether it waits for the end of a thread."""
+        return isinstance(self.waits_on, threading.Thread)

@@ -13,7 +13,7 @@ from contextvars import Context
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
-from swprof_mw.profiling.locate.frames import Position, local
+from swprof_mw.profiling.locate.frames import Position, inward, local
 from swprof_mw.profiling.locate.place import Place, current_request
 from swprof_mw.profiling.locate.strand import State, Strand
 
@@ -55,7 +55,7 @@ def _from_thread(frame: FrameType) -> tuple[Context | None, Any]:
     """``Thread.run``: the target may be ``Context.run``; from 3.14 on a thread may have a context of its own."""
     thread = local(frame, "self")
     inherited = _as_context(getattr(thread, "_context", None))
-    return inherited or _context_in((getattr(thread, "_target", None),)), thread
+    return inherited or _context_in((getattr(thread, "_target", None),)), None
 
 
 _ENTRIES: tuple[tuple[str, str, Entry], ...] = (
@@ -149,6 +149,7 @@ class Workers:
         self._blocking: dict[int, str] = {}
         self._loops: dict[int, str] = {}
         self._idle: dict[int, str] = {}
+        self._thread_run = 0
         self._still: dict[int, tuple[tuple[int, ...], list[Work]]] = {}
 
     def refresh(self) -> None:
@@ -163,6 +164,7 @@ class Workers:
         self._blocking = {self._hold(module, name): variable for module, name, variable in _BLOCKING}
         self._loops = {self._hold(module, name): variable for module, name, variable in _LOOPS}
         self._idle = {self._hold(*_IDLE[:2]): _IDLE[2]}
+        self._thread_run = self._hold("threading", "Thread.run")
 
     def _hold(self, module: str, name: str) -> int:
         code = _code(module, name)
@@ -196,10 +198,32 @@ class Workers:
             here = _whereabouts(top)
             before, works = self._still.get(thread_id, ((), []))
             if before != here:
-                works = list(self._read(thread_id, top))
+                works = list(self._read(thread_id, top)) if self._has_entry(top) else []
                 self._still[thread_id] = (here, works)
             found += works
         return found
+
+    def joined(self, thread: Any, threads: dict[int, FrameType]) -> Strand | None:
+        """What a thread does that another one waits for the end of, inside of ``Thread.run``; None if it has ended."""
+        top = threads.get(getattr(thread, "ident", None) or 0)
+        frame = top
+        while frame is not None and id(frame.f_code) != self._thread_run:
+            frame = frame.f_back
+        positions = inward(top, frame) if frame is not None else None
+        if top is None or positions is None:
+            return None
+        return Strand(positions, State.ON_THREAD, thread.ident, self.blocked_on(top), thread)
+
+    def _has_entry(self, top: FrameType) -> bool:
+        """Whether a thread's stack holds one of the known functions: only then it is worth a closer look."""
+        entries = self._entries
+        frame: FrameType | None = top
+        while frame is not None:
+            entry = entries.get(id(frame.f_code))
+            if entry is not None and (entry is not _from_thread or _from_thread(frame)[0] is not None):
+                return True
+            frame = frame.f_back
+        return False
 
     def forget(self) -> None:
         """Drop what is remembered of threads. Called while nothing is sampled."""

@@ -24,6 +24,7 @@ import anyio
 import anyio.from_thread
 import anyio.to_thread
 import pytest
+import uvloop
 from asgiref.sync import async_to_sync, sync_to_async
 
 from swprof_mw.profiling.locate.frames import local
@@ -856,26 +857,55 @@ if sys.version_info >= (3, 12):
         asyncio.run(main())
 
 
-def test_while_the_loop_is_busy_with_another_request_mine_is_queued() -> None:
-    """What it waited for is done, only the loop does not get to it."""
+async def until_set(gate: asyncio.Future[None]) -> None:
+    await gate
+
+
+async def for_a_while(gate: asyncio.Future[None]) -> None:
+    await asyncio.sleep(0.02)
+
+
+async def on_an_executor(gate: asyncio.Future[None]) -> None:
+    await asyncio.get_running_loop().run_in_executor(None, time.sleep, 0.02)
+
+
+async def on_a_thread(gate: asyncio.Future[None]) -> None:
+    await asyncio.to_thread(time.sleep, 0.02)
+
+
+async def gathered(gate: asyncio.Future[None]) -> None:
+    await asyncio.gather(gate, gate)
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+@pytest.mark.parametrize("scene", [until_set, for_a_while, on_an_executor, on_a_thread, gathered])
+def test_while_the_loop_is_busy_with_another_request_mine_is_queued(
+    scene: Callable[[asyncio.Future[None]], Coroutine[Any, Any, None]],
+    run: Callable[[Coroutine[Any, Any, None]], None],
+) -> None:
+    """What it waited for is over, only the loop does not get to it."""
 
     async def main() -> None:
         place = Place()
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = loop.create_future()
+        gate: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        locator = Locator()
 
-        async def view() -> None:
-            await future
+        def state() -> State:
+            sample = locator.look().locate(place)
+            assert sample is not None
+            return sample.state
 
-        task = asyncio.create_task(serve(place, view()))
-        await asyncio.sleep(0)
-        states = [sample.state for sample in [Locator().look().locate(place)] if sample is not None]
-        future.set_result(None)
-        states += [sample.state for sample in [Locator().look().locate(place)] if sample is not None]
+        task = asyncio.create_task(serve(place, scene(gate)))
+        await asyncio.sleep(0.005)
+        found = [state()]
+        time.sleep(0.04)
+        gate.set_result(None)
+        found.append(state())
         await task
-        assert states == [State.WAITING, State.QUEUED]
+        # On a worker thread it is that one's stack, until it is over.
+        assert found in ([State.WAITING, State.QUEUED], [State.ON_THREAD, State.QUEUED])
 
-    asyncio.run(main())
+    run(main())
 
 
 def test_two_requests_in_the_same_functions_are_each_found_in_their_own() -> None:

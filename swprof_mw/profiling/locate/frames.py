@@ -44,17 +44,18 @@ def positions_of(top: FrameType) -> list[Position]:
     return found
 
 
-def awaiting(coroutine: Any, after: FrameType | None = None) -> list[Position] | None:
-    """The positions of a suspended coroutine and of what it awaits in turn, outermost first.
+def awaiting(coroutine: Any, after: FrameType | None = None) -> tuple[list[Position], FrameType | None] | None:
+    """Where a suspended coroutine is, and what it awaits in turn.
 
     Args:
         coroutine: a coroutine, generator or asynchronous generator.
         after: leave out all up to this frame, itself included; None for nothing.
 
     Returns:
-        None if ``after`` is not part of the chain.
+        The positions, outermost first, and the innermost frame; None if ``after`` is not part of the chain.
     """
     found: list[Position] = []
+    innermost = None
     met = after is None
     link = coroutine
     for _ in range(_LONGEST_CHAIN):
@@ -62,12 +63,13 @@ def awaiting(coroutine: Any, after: FrameType | None = None) -> list[Position] |
             break
         frame, following = _link(link)
         if frame is not None:
+            innermost = frame
             if met:
                 found.append((frame.f_code, frame.f_lasti))
             elif frame is after:
                 met = True
         link = following
-    return found if met else None
+    return (found, innermost) if met else None
 
 
 def _link(link: Any) -> tuple[FrameType | None, Any]:

@@ -54,6 +54,23 @@ class Links:
         return known[1], known[2]
 
 
+def is_over(future: Any) -> bool:
+    """Whether what a task awaits is over, though its event loop may not have got to it yet.
+
+    So it is once the future is done, all that it gathers are, or the one of an executor that it is chained to.
+    """
+    children = _children(future)
+    return (
+        future.done()
+        or (bool(children) and all(child.done() for child in children))
+        or any(
+            isinstance(held, concurrent.futures.Future) and held.done()
+            for callback in _callbacks(future)
+            for held in _held_by(callback, 1)
+        )
+    )
+
+
 def awaited(strand: Strand) -> tuple[int, ...]:
     """The ids of the future that a strand awaits, and of those that this one gathers."""
     future = strand.waits_on

@@ -5,17 +5,21 @@ from __future__ import annotations
 import gc
 import inspect
 import sys
+import time
 from contextvars import Context
 from types import FrameType
 from typing import Any
 
-from swprof_mw.profiling.locate.frames import awaiting, inward
+from swprof_mw.profiling.locate.frames import awaiting, inward, local
+from swprof_mw.profiling.locate.links import is_over
 from swprof_mw.profiling.locate.place import Place, current_request
 from swprof_mw.profiling.locate.strand import State, Strand
 
 #: New tasks looked at in one tick. The rest waits for the next one, or a tick would take milliseconds.
 _NEW_TASKS = 1_000
 _RETRIES = 4
+#: A loop that is idle wakes a sleeping task within this, seconds.
+_WAKES_WITHIN = 0.001
 
 
 def context_of(task: Any) -> Context | None:
@@ -34,12 +38,23 @@ def owner_of(task: Any) -> Place | None:
 
 def suspended(task: Any, after: FrameType | None = None) -> Strand | None:
     """The strand of a task that is not running, inside of the frame ``after``; None if it holds no such frame."""
-    positions = awaiting(task.get_coro(), after)
-    if positions is None:
+    found = awaiting(task.get_coro(), after)
+    if found is None:
         return None
+    positions, innermost = found
     future = task._fut_waiter
-    state = State.QUEUED if future is None or future.done() else State.WAITING
-    return Strand(positions, state, waits_on=future, sets=task)
+    ready = future is None or is_over(future) or _has_slept(innermost)
+    return Strand(positions, State.QUEUED if ready else State.WAITING, waits_on=future, sets=task)
+
+
+def _has_slept(frame: FrameType | None) -> bool:
+    """Whether this is a frame of ``asyncio.sleep`` whose time is over: its future is done by the loop, once it can."""
+    module = sys.modules.get("asyncio.tasks")
+    if frame is None or module is None or frame.f_code is not module.sleep.__code__:
+        return False
+    timer = local(frame, "h")
+    # Not by the loop's own time: uvloop's stands still while the loop is busy.
+    return timer is not None and timer.when() + _WAKES_WITHIN < time.monotonic()
 
 
 def is_running(task: Any) -> bool:

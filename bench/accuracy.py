@@ -31,8 +31,12 @@ def row(version: str, case: Case, burst: float, one: Measured) -> str:
     return (
         f"{version:7}{case!s:34}{burst:6g}{one.expected:7d}{_share(one.taken, one.expected):>8}"
         f"{_share(one.own, one.taken):>8}{one.foreign:8d}{one.outside:8d}{one.trees:6d}"
-        f"{f'{one.compute:.1%} ({one.true_compute:.1%})':>20}{f'{one.wait:.1%} ({one.true_wait:.1%})':>20}"
+        f"{_beside(one, one.compute, one.true_compute):>20}{_beside(one, one.wait, one.true_wait):>20}"
     )
+
+
+def _beside(one: Measured, shown: float, true: float) -> str:
+    return f"{shown / one.duration:.1%} ({true / one.duration:.1%})" if one.duration else "-"
 
 
 def faults(one: Measured) -> list[str]:
@@ -49,10 +53,22 @@ def faults(one: Measured) -> list[str]:
     return found
 
 
-def run(version: str, case: Case, bursts: tuple[float, ...], total: float) -> list[Measured]:
-    """Measure one case on one version of Python, on servers and a collector of its own."""
+def run(
+    version: str, case: Case, bursts: tuple[float, ...] = (3.0,), total: float = 1000.0, repeat: int = 3
+) -> list[Measured]:
+    """Measure one case on one version of Python, on a server and a collector of its own.
+
+    Args:
+        bursts: of computing, ms.
+        total: length of a request, ms.
+        repeat: requests of each burst; all together at most 9.
+
+    Returns:
+        One for each burst: all of its requests.
+    """
     with Collector(grpc_port=0, http_port=0) as collector, serving(case, collector, environment(version)) as server:
-        return measure(case, collector, server, bursts, total)
+        found = measure(case, collector, server, [burst for burst in bursts for _ in range(repeat)], total)
+    return [sum(found[at : at + repeat], Measured()) for at in range(0, len(found), repeat)]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -62,24 +78,26 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--short", action="store_true", help="one case of each kind, oldest and newest Python")
     parser.add_argument("--only", default="", help="cases whose name holds this")
     parser.add_argument("--total", type=float, default=1000.0, help="length of a request, ms (%(default)s)")
+    parser.add_argument("--repeat", type=int, default=1, help="requests of each burst (%(default)s)")
     parser.add_argument("--bursts", type=float, nargs="*", default=BURSTS, help="of computing, ms (%(default)s)")
     chosen = parser.parse_args(arguments)
     versions = [chosen.python[0], chosen.python[-1]] if chosen.short else chosen.python
     cases = [case for case in CASES if chosen.only in str(case) and (str(case) in SHORT or not chosen.short)]
     print(HEADER)
-    missed = sum(report(version, case, tuple(chosen.bursts), chosen.total) for version in versions for case in cases)
+    missed = 0
+    for version in versions:
+        for case in cases:
+            rows = run(version, case, tuple(chosen.bursts), chosen.total, chosen.repeat)
+            missed += sum(report(version, case, burst, one) for burst, one in zip(chosen.bursts, rows, strict=True))
     print(f"\n{missed} rows miss what is promised")
     return 1 if missed else 0
 
 
-def report(version: str, case: Case, bursts: tuple[float, ...], total: float) -> int:
-    """Print a case's rows; how many of them miss what is promised."""
-    missed = 0
-    for burst, one in zip(bursts, run(version, case, bursts, total), strict=True):
-        wrong = faults(one)
-        missed += bool(wrong)
-        print(row(version, case, burst, one), "  !! " + "; ".join(wrong) if wrong else "", flush=True)
-    return missed
+def report(version: str, case: Case, burst: float, one: Measured) -> bool:
+    """Print a row; whether it misses what is promised."""
+    wrong = faults(one)
+    print(row(version, case, burst, one), "  !! " + "; ".join(wrong) if wrong else "", flush=True)
+    return bool(wrong)
 
 
 def _share(part: int, whole: int) -> str:

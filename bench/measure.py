@@ -8,26 +8,26 @@ import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 from bench.cases import Case
 from swprof_mw.cli.client import OapClient
-from swprof_mw.collector.analysis import Element, Stretch, Tree, analyze
+from swprof_mw.collector.analysis import Stretch, analyze
 from swprof_mw.collector.records import Segment, Snapshot
 from swprof_mw.collector.server import Collector
 from tests import servers
 from tests.load import get
+from tests.trees import function_time, marked_time
 from tests.waiting import eventually
 
 ROOT = Path(__file__).resolve().parent.parent
 PERIOD = 10
-WAITING = ("[waiting]", "[queued]")
 
 
 @dataclass
 class Measured:
-    """What one profiled request's snapshots say, beside the truth. Shares are of the request's duration.
+    """What the snapshots of profiled requests say, beside the truth. Add them up for several requests.
 
     Attributes:
         expected: ticks in the request's duration.
@@ -36,8 +36,10 @@ class Measured:
         foreign: with a function of another request.
         outside: not between the request's start and end.
         trees: in the analysis.
-        compute, wait: shares as a person reads them, own computing and waiting.
-        true_compute, true_wait: shares by the app's own clock.
+        duration: of the request, ms.
+        compute, wait: ms as a person reads them: of the function that computes, and of ``[waiting]`` and ``[queued]``.
+        true_compute, true_wait: the same by the app's own clocks: how long it was in that function, and how long it had
+            no processor.
     """
 
     expected: int = 0
@@ -46,16 +48,22 @@ class Measured:
     foreign: int = 0
     outside: int = 0
     trees: int = 0
+    duration: float = 0.0
     compute: float = 0.0
     wait: float = 0.0
     true_compute: float = 0.0
     true_wait: float = 0.0
+
+    def __add__(self, other: Measured) -> Measured:
+        both = zip(astuple(self), astuple(other), strict=True)
+        return replace(Measured(*(one + more for one, more in both)), trees=max(self.trees, other.trees))
 
 
 @contextlib.contextmanager
 def serving(case: Case, collector: Collector, python: str, threads: int = 8) -> Iterator[servers.Server]:
     """The case's app under its server, with so many threads where it has them, known to the collector."""
     environment = {
+        "SW_AGENT_NAME": "bench",
         "SW_AGENT_COLLECTOR_BACKEND_SERVICES": collector.backend,
         "SW_AGENT_COLLECTOR_GET_PROFILE_TASK_INTERVAL": "0.2",
         "PYTHONPATH": str(ROOT),
@@ -116,7 +124,6 @@ def measure(
     return [
         evaluate(segment, collector.store.snapshots(segment.segment_id), answer.truth)
         for segment, answer in zip(segments, answers, strict=True)
-        if answer.sent - 5 <= segment.start <= answer.received
     ]
 
 
@@ -153,10 +160,7 @@ def evaluate(segment: Segment, snapshots: Sequence[Snapshot], truth: dict[str, f
     start, end = segment.start, segment.start + segment.duration
     ticks = sampled(ordered, end)
     strangers = [one for one in ordered if any(".other_" in signature for signature in one.stack)]
-    trees = analyze([Stretch(ordered, start, end)]).trees
-    duration = max(segment.duration, 1)
-    waiting = sum(element.duration for tree in trees for element in tree.elements if element.code_signature in WAITING)
-    computing = own_time(trees, "own_compute")
+    trees = [tree.elements for tree in analyze([Stretch(ordered, start, end)]).trees]
     return Measured(
         expected=segment.duration // PERIOD,
         taken=len(ticks),
@@ -164,10 +168,11 @@ def evaluate(segment: Segment, snapshots: Sequence[Snapshot], truth: dict[str, f
         foreign=len(strangers),
         outside=sum(not start <= one.time <= end for one in ordered),
         trees=len(trees),
-        compute=computing / duration,
-        wait=waiting / duration,
-        true_compute=truth["compute"] / truth["total"],
-        true_wait=truth["wait"] / truth["total"],
+        duration=segment.duration,
+        compute=function_time(trees, "own_compute"),
+        wait=marked_time(trees),
+        true_compute=truth["compute"] / truth["total"] * segment.duration,
+        true_wait=(1 - truth["worked"] / truth["total"]) * segment.duration,
     )
 
 
@@ -179,26 +184,3 @@ def sampled(ordered: Sequence[Snapshot], end: int) -> list[Snapshot]:
         if not closes and not (following is None and one.time == end):
             found.append(one)
     return found
-
-
-def own_time(trees: Sequence[Tree], function: str) -> int:
-    """Milliseconds that a function worked: without what its waiting lines hold."""
-    total = 0
-    for tree in trees:
-        by_id = {element.id: element for element in tree.elements}
-        for element in tree.elements:
-            inside = f".{function}: " in element.code_signature
-            parent = by_id.get(element.parent_id)
-            if inside and not (parent and f".{function}: " in parent.code_signature):
-                total += element.duration - _waiting_below(element, tree)
-    return total
-
-
-def _waiting_below(top: Element, tree: Tree) -> int:
-    below = {top.id}
-    waiting = 0
-    for element in tree.elements:  # parents stand before their children
-        if element.parent_id in below:
-            below.add(element.id)
-            waiting += element.duration if element.code_signature in WAITING else 0
-    return waiting

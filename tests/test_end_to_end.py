@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 
 from swprof_mw.cli.client import OapClient, Request
-from swprof_mw.cli.tree import Element
 from swprof_mw.collector.server import Collector
 from tests.examples import EXAMPLES, PARTS, Example, Orders, running, show_endpoints
 from tests.oap.server import OapServer
+from tests.trees import function_time
 from tests.waiting import eventually
 
 SAMPLES = 3
@@ -81,15 +81,5 @@ def check_request(client: OapClient, example: Example, request: Request, orders:
     assert root.code_signature == example.endpoint
     assert root.duration >= COVERED * duration
     for part in PARTS:
-        share, true_share = milliseconds(trees[0], part) / duration, truth[part] / truth["total"]
+        share, true_share = function_time(trees, part) / duration, truth[part] / truth["total"]
         assert abs(share - true_share) <= TOLERANCE, f"{part}: {share:.1%} shown, {true_share:.1%} true"
-
-
-def milliseconds(elements: Sequence[Element], function: str) -> int:
-    """All of a function's time in a tree: its lines are nodes beside each other."""
-    by_id = {element.id: element for element in elements}
-
-    def named(element: Element | None) -> bool:
-        return element is not None and f".{function}: " in element.code_signature
-
-    return sum(element.duration for element in elements if named(element) and not named(by_id.get(element.parent_id)))

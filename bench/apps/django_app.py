@@ -10,7 +10,6 @@ from bench.apps import work
 
 settings.configure(
     MIDDLEWARE=["swprof_mw.django.SWProfilerMiddleware"],
-    SWPROF={"service_name": "bench"},
     ROOT_URLCONF=__name__,
     ALLOWED_HOSTS=["127.0.0.1"],
 )

@@ -6,7 +6,7 @@ from bench.apps import work
 from swprof_mw.asgi import SWProfilerMiddleware
 
 app = FastAPI()
-app.add_middleware(SWProfilerMiddleware, service_name="bench")
+app.add_middleware(SWProfilerMiddleware)
 
 
 @app.get("/own/sync")

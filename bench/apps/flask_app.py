@@ -6,7 +6,7 @@ from bench.apps import work
 from swprof_mw.flask import SWProfiler
 
 app = Flask(__name__)
-app.wsgi_app = SWProfiler(app, service_name="bench")  # type: ignore[method-assign]
+app.wsgi_app = SWProfiler(app)  # type: ignore[method-assign]
 
 
 def asked() -> work.Order:

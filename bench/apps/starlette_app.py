@@ -42,4 +42,4 @@ app = Starlette(
         Route("/other/async", other_async),
     ]
 )
-app.add_middleware(SWProfilerMiddleware, service_name="bench")
+app.add_middleware(SWProfilerMiddleware)

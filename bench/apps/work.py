@@ -19,22 +19,25 @@ class Truth:
         compute: how long it was in the function that computes.
         worked: of that, how long it had a processor: not what it waited in there for the GIL or a processor.
         wait: how long it was in the function that waits.
+        queued: of that, how long it waited longer than it asked for: its event loop was busy.
     """
 
     def __init__(self) -> None:
         self.compute = 0.0
         self.worked = 0.0
         self.wait = 0.0
+        self.queued = 0.0
         self._began = time.perf_counter()
 
     def as_json(self) -> dict[str, float]:
         """The parts, and ``total``."""
         total = time.perf_counter() - self._began
-        return {"compute": self.compute, "worked": self.worked, "wait": self.wait, "total": total}
+        parts = {"compute": self.compute, "worked": self.worked, "wait": self.wait, "queued": self.queued}
+        return {**parts, "total": total}
 
 
 class Order(NamedTuple):
-    """What a request asks for: a burst's length and the whole request's, both in seconds."""
+    """What a request asks for: a burst's length, and the least that it takes in all, both in seconds."""
 
     burst: float
     total: float
@@ -72,7 +75,9 @@ async def own_wait_async(seconds: float, truth: Truth) -> None:
     """The profiled request waits, suspended."""
     began = time.perf_counter()
     await asyncio.sleep(seconds)
-    truth.wait += time.perf_counter() - began
+    waited = time.perf_counter() - began
+    truth.wait += waited
+    truth.queued += waited - seconds
 
 
 def own_work(asked: Order) -> dict[str, float]:
@@ -112,7 +117,8 @@ def other_work(asked: Order) -> dict[str, float]:
 async def other_work_async(asked: Order) -> dict[str, float]:
     """The endpoint beside it, in a task: it mostly waits."""
     end = time.perf_counter() + asked.total
+    other_compute(asked.burst)
     while time.perf_counter() < end:
-        other_compute(asked.burst)
         await asyncio.sleep(asked.burst * 15)
+        other_compute(asked.burst)
     return {}

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from swprof_mw.clock import monotonic_ns
 from swprof_mw.native import sleep
+from swprof_mw.profiling.scheduling import run_delay
 
 #: A thread that used less than this share of a while did nothing but wait in it; with more than ``_ALL``, nothing but
 #: work: the sampler itself holds the GIL up for a part of each period.
@@ -26,6 +27,8 @@ _MOMENT = 0.000_1
 _MOMENTS = 3
 #: A thread that moved on by so much in that time was working, ns. One that is blocked does not move on at all.
 _PROGRESS = 5_000
+#: How the sampler's thread was scheduled is noted again after so many looks: small delays add up.
+_REFRESH = 50
 
 
 class Doing(Enum):
@@ -65,16 +68,17 @@ class Activity:
         self._clocks: dict[int, int] = {}
         self._looks: dict[int, Reading] = {}
         self._glances: dict[int, Reading] = {}
-        self._process: Reading | None = None
+        self._count = 0
+        self._delayed: int | None = None
 
     def note(self, thread_id: int) -> None:
         """Note the clock of the calling thread, whose identifier this is: only for itself may a thread ask."""
         if hasattr(time, "pthread_getcpuclockid"):
             self._clocks[thread_id] = time.pthread_getcpuclockid(thread_id)
 
-    def glance(self) -> None:
-        """Read the clocks of the threads of the last look, shortly before the next one."""
-        for thread_id in self._looks:
+    def glance(self, others: Iterable[int] = ()) -> None:
+        """Read the clocks of the threads of the last look, and of ``others``, shortly before the next one."""
+        for thread_id in {*self._looks, *others}:
             reading = self._read(thread_id)
             if reading is not None:
                 self._glances[thread_id] = reading
@@ -82,17 +86,14 @@ class Activity:
     def stood_still(self, due: int) -> bool:
         """Whether a look that was due at ``due`` (monotonic ns), and comes now, far too late, still sees that moment.
 
-        So it is if the process did no more since the last look than it may have done until ``due``: the system was
-        busy with others, or stopped, or all of the process waits. And if it did nothing but work: then one call into C
-        kept the GIL for itself, and its thread is still there. Otherwise the app may have gone on while only the
-        sampler was held up.
+        So it is if the sampler was not kept from a processor meanwhile. Then it waited for the GIL, in vain: one call
+        into C kept it, and its thread is still there; or whoever had it was kept from a processor, or all were, the
+        system was stopped. Otherwise the app may have gone on while only the sampler was held up.
         """
-        before = self._process
-        if before is None:
+        before, self._delayed = self._delayed, run_delay()
+        if before is None or self._delayed is None:
             return False
-        now = monotonic_ns()
-        used = time.process_time_ns() - before.used
-        return used <= due - before.time + _NOTHING * (now - due) or used >= _ALL * (now - due)
+        return self._delayed - before <= (monotonic_ns() - due) // 2
 
     def look(self, thread_ids: Iterable[int], late: int) -> dict[int, Doing]:
         """What each of these threads does; those whose clock cannot be read are left out.
@@ -103,7 +104,9 @@ class Activity:
         """
         before, glances = self._looks, self._glances
         self._looks, self._glances = {}, {}
-        self._process = Reading(monotonic_ns(), time.process_time_ns())
+        self._count += 1
+        if self._count % _REFRESH == 1:
+            self._delayed = run_delay()
         found: dict[int, Doing] = {}
         for thread_id in thread_ids:
             reading = self._read(thread_id)
@@ -114,7 +117,7 @@ class Activity:
                     found[thread_id] = doing
         for thread_id in self._still(self._looks.keys() - found.keys()):
             glance = glances.get(thread_id)
-            worked = late > _HELD_UP and glance is not None and glance.share(self._looks[thread_id]) >= _MOST
+            worked = held_up(late) and glance is not None and glance.share(self._looks[thread_id]) >= _MOST
             found[thread_id] = Doing.WORKED if worked else Doing.WAITS
         return {thread_id: found.get(thread_id, Doing.WORKS) for thread_id in self._looks}
 
@@ -123,7 +126,8 @@ class Activity:
         self._looks.clear()
         self._glances.clear()
         self._clocks.clear()
-        self._process = None
+        self._count = 0
+        self._delayed = None
 
     def _still(self, thread_ids: Iterable[int]) -> set[int]:
         """Which of these threads do not move on in the next moments."""
@@ -153,6 +157,11 @@ class Activity:
         except OSError:
             self._clocks.pop(thread_id, None)
             return None
+
+
+def held_up(late: int) -> bool:
+    """Whether a look that came so late, ns, had to wait for the GIL."""
+    return late > _HELD_UP
 
 
 def _clear(last: Reading | None, glance: Reading | None, now: Reading) -> Doing | None:

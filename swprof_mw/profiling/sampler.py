@@ -13,15 +13,13 @@ from typing import TYPE_CHECKING
 
 from swprof_mw.clock import monotonic_ns
 from swprof_mw.failures import guarded, note
-from swprof_mw.native import allocate_lock, get_ident, sleep, start_new_thread
-from swprof_mw.profiling.activity import Activity, Doing
+from swprof_mw.native import allocate_lock, sleep, start_new_thread
 from swprof_mw.profiling.budget import Budget
 from swprof_mw.profiling.grid import next_deadline
-from swprof_mw.profiling.locate.locator import Locator, Sample
-from swprof_mw.profiling.locate.strand import State
+from swprof_mw.profiling.observer import Observation, Observer
+from swprof_mw.profiling.scheduling import ask_for_short_slices
 from swprof_mw.profiling.stacks import Stacks
 from swprof_mw.profiling.switch_interval import SwitchInterval
-from swprof_mw.profiling.timeslice import ask_for_short_slices
 
 if TYPE_CHECKING:
     from swprof_mw.profiling.execution import ProfileTaskExecutionContext
@@ -89,11 +87,10 @@ class Sampler:
         self.late = 0
         self.refused = 0
         self._sink = sink
-        self._stacks = Stacks(settings.code_signature, settings.max_depth, settings.mark_waiting)
         self._switch = SwitchInterval(settings.switch_interval)
         self._budget = Budget(settings.max_cpu)
-        self._activity = Activity()
-        self._locator = Locator()
+        stacks = Stacks(settings.code_signature, settings.max_depth, settings.mark_waiting)
+        self._observer = Observer(stacks, settings.mark_waiting)
         self._lock = allocate_lock()
         self._wake = allocate_lock()
         self._done = allocate_lock()
@@ -109,8 +106,7 @@ class Sampler:
 
     def watch(self, place: Place) -> None:
         """A task matched a request, which is on the calling thread: note what only that thread can tell."""
-        self._activity.note(get_ident())
-        self._locator.watch(place)
+        self._observer.watch(place)
 
     def take(self, profiler: SegmentProfiler) -> None:
         """Give the request a slot, if one is free and its task has not sampled enough requests already."""
@@ -155,7 +151,7 @@ class Sampler:
 
     def release(self, profiler: SegmentProfiler) -> None:
         """Give the slot back. Takes no lock: a finalizer may call it in the middle of anything."""
-        self._locator.unwatch(profiler.span)
+        self._observer.unwatch(profiler.span)
         if profiler in self.taken:
             self.taken.discard(profiler)
             self.wake()
@@ -223,7 +219,7 @@ class Sampler:
             if seconds > _LEAD:
                 if self._wake.acquire(True, seconds - _LEAD):
                     return
-                self._activity.glance()
+                self._observer.glance(self._live)
                 seconds = self._seconds_to_next()
             self._switch.sharpen()
         if seconds:
@@ -248,7 +244,8 @@ class Sampler:
         self._admit_taken(now)
         due = [profiler for profiler in self._live if profiler.due <= now]
         if due:
-            self._sample(due)
+            for seen in self._observer.observe(due):
+                self._keep(seen)
             self._switch.relax()
             self._budget.watch(now)
         self._retire(now)
@@ -272,40 +269,17 @@ class Sampler:
             self._live.append(profiler)
             profiler.start(now, self._sink)
 
-    def _sample(self, due: list[SegmentProfiler]) -> None:
-        """One sample of each; what they do, and their texts, are found out only when all are taken."""
-        was_due = max(profiler.due for profiler in due)
-        late = monotonic_ns() - was_due
-        still = late > min(profiler.period for profiler in due) and self._activity.stood_still(was_due)
-        look = self._locator.look()
-        samples: list[tuple[SegmentProfiler, int, Sample | None]] = []
-        for profiler in due:
-            sample = look.locate(profiler.span)
-            samples.append((profiler, monotonic_ns(), sample))
-        # Its frames are the app's, with all their variables: not a moment longer than needed.
-        del look
-        on_thread = {sample.thread_id for _, _, sample in samples if sample and sample.state is State.ON_THREAD}
-        doing = self._activity.look(on_thread if self.settings.mark_waiting else (), late)
-        for profiler, time, sample in samples:
-            self._keep(profiler, time, sample, doing, still)
-
-    def _keep(
-        self, profiler: SegmentProfiler, time: int, sample: Sample | None, doing: dict[int, Doing], still: bool
-    ) -> None:
-        """Record what is seen, at ``time``; ``still``: the process stood still since the sample was due."""
-        period = profiler.period * self._budget.stretch
-        due = profiler.due or time
-        profiler.due = next_deadline(time, period)
+    def _keep(self, seen: Observation) -> None:
+        """Record what was seen, and say when to look next."""
+        profiler, period = seen.profiler, seen.profiler.period * self._budget.stretch
+        self.late += bool(profiler.due) and seen.time - profiler.due > period
+        profiler.due = next_deadline(seen.time, period)
         # A request says that it has ended before it reads the time of its end: if it has not, this sample is earlier.
-        if sample is None or profiler.span.ended:
+        if seen.stack is None or profiler.span.ended:
             return
-        stack = self._stacks.of(profiler, sample, doing.get(sample.thread_id), due)
-        too_late = time - due > period
-        self.late += too_late
-        # What is seen now is mostly what was there then: the sampler waited for the GIL, which nobody else got.
-        profiler.keep(stack, time if too_late and not still else due, period)
-        if too_late and still:
-            profiler.hold(time)
+        profiler.keep(seen.stack, seen.since, period)
+        if seen.time - seen.since > period:
+            profiler.hold(seen.time)
 
     def _retire(self, now: int) -> None:
         """Close the requests that have ended, whose task has, or that were sampled long enough."""
@@ -314,9 +288,7 @@ class Sampler:
             self._close(profiler, now)
         if not self._live:
             self._rest()
-            self._locator.forget_ended()
-            self._activity.forget()
-            self._stacks.forget()
+            self._observer.forget()
 
     @guarded("closing a request")
     def _close(self, profiler: SegmentProfiler, now: int) -> None:

@@ -46,29 +46,28 @@ class Stacks:
         Args:
             profiler: of its request.
             sample: where the request is.
-            doing: what its thread does; None if that is not known, or if it is on none.
+            doing: what its thread does, or did; None if that is not known, or if it is on none.
             due: when the sample was due, monotonic ns.
         """
-        positions = sample.positions
-        if sample.state is State.ON_THREAD and doing is not None:
+        positions, mark = sample.positions, _mark(sample.state, doing)
+        if doing is Doing.WORKS:
+            profiler.worked_at = (positions, due)
+        elif doing is Doing.WORKED and (mark or self._is_waiting_place(positions)):
+            # The GIL came free only when the burst of work was over: it is shown where it has been seen.
+            worked, seen = profiler.worked_at
+            if due - seen <= _RECENT * profiler.period:
+                positions, mark = worked, ""
+        if sample.state is State.ON_THREAD:
             self._learn(positions, doing)
-            if doing is Doing.WORKS:
-                profiler.worked_at = (positions, due)
-            elif doing is Doing.WORKED and self._is_waiting_place(positions):
-                # The GIL came free only when the burst of work was over: it is shown where it has been seen.
-                worked, seen = profiler.worked_at
-                if due - seen <= _RECENT * profiler.period:
-                    positions = worked
-        mark = _mark(sample.state, doing) if self._mark_waiting else ""
         stack = self._texts(profiler, positions)
-        return (*stack, mark) if mark else stack
+        return (*stack, mark) if mark and self._mark_waiting else stack
 
     def forget(self) -> None:
         """Drop what is remembered of places. Called while nothing is sampled."""
         self._waits.clear()
 
-    def _learn(self, positions: list[Position], doing: Doing) -> None:
-        if doing is not Doing.WORKED and positions and len(self._waits) < _PLACES:
+    def _learn(self, positions: list[Position], doing: Doing | None) -> None:
+        if doing in (Doing.WORKS, Doing.WAITS) and positions and len(self._waits) < _PLACES:
             place = _place(positions)
             self._waits[place] = self._waits.get(place, 0) + (1 if doing is Doing.WAITS else -1)
 

@@ -6,7 +6,7 @@ import sys
 
 #: The interval around a tick, s. A thread that wakes gets the GIL when another one gives it up, at the latest after the
 #: interval: a burst of work that ends in that time is missed, and found waiting instead.
-SHARP = 0.000_05
+SHARP = 0.000_15
 
 
 class SwitchInterval:

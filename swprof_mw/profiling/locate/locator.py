@@ -55,6 +55,10 @@ class Locator:
         """The request has ended."""
         self._spawned.unwatch(place)
 
+    def runs_in_task(self, place: Place) -> bool:
+        """Whether a task of the request is being executed at this moment."""
+        return place.task is not None and self._tasks.runs(place)
+
     def look(self) -> Look:
         """The process at this moment, for all requests that are to be located in it."""
         self._workers.refresh()

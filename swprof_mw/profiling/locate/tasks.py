@@ -102,6 +102,11 @@ class Tasks:
         mine = [reference() for reference, owner in self._owned if owner is place]
         return [task for task in mine if task is not None and not task.done()]
 
+    def runs(self, place: Place) -> bool:
+        """Whether one of the request's tasks that are known already is being executed at this moment."""
+        owned = (reference() for reference, owner in self._owned if owner is place)
+        return any(task is not None and is_running(task) for task in (place.task, *owned))
+
     def forget_ended(self) -> None:
         """Drop what belongs to requests that have ended, and tasks that are gone. Called while nothing is sampled."""
         self._forget_gone(_references())

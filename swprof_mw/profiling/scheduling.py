@@ -1,4 +1,4 @@
-"""A short time slice for the sampler's thread, so that it runs as soon as a sample is due."""
+"""How the system schedules the sampler's thread: it should run as soon as a sample is due, and know if it did not."""
 
 from __future__ import annotations
 
@@ -32,3 +32,15 @@ def ask_for_short_slices() -> bool:
     nice = os.getpriority(os.PRIO_PROCESS, 0)
     attributes = _ATTRIBUTES.pack(_ATTRIBUTES.size, os.SCHED_OTHER, 0, nice, 0, _SLICE, 0, 0)
     return bool(ctypes.CDLL(None).syscall(number, 0, attributes, 0) == 0)
+
+
+def run_delay() -> int | None:
+    """How long the calling thread has been ready to run, but had no processor, since it began, ns; None if unknown.
+
+    Linux tells so, in ``/proc/thread-self/schedstat``.
+    """
+    try:
+        with open("/proc/thread-self/schedstat", encoding="ascii") as numbers:
+            return int(numbers.read().split()[1])
+    except (OSError, ValueError, IndexError):
+        return None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import threading
 
 import pytest
 
-from swprof_mw.profiling.timeslice import ask_for_short_slices
+from swprof_mw.profiling.scheduling import ask_for_short_slices, run_delay
 from tests.doubles import handle, sampling, wait_until
 
 
@@ -81,3 +82,30 @@ def test_a_thread_of_a_class_of_its_own_is_left_alone() -> None:
     thread.start()
     thread.join()
     assert found == [(False, os.SCHED_BATCH)]
+
+
+def test_time_that_a_thread_is_kept_from_a_processor_is_told() -> None:
+    """Two threads that compute, without the GIL, on one processor."""
+    found: list[int | None] = []
+
+    def compute() -> None:
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        before = run_delay()
+        hashlib.pbkdf2_hmac("sha256", b"", b"", 200_000)
+        after = run_delay()
+        found.append(after - before if before is not None and after is not None else None)
+
+    threads = [threading.Thread(target=compute) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(delay is not None and delay > 1_000_000 for delay in found), found
+
+
+def test_a_system_without_such_figures_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object, **__: object) -> None:
+        raise FileNotFoundError
+
+    monkeypatch.setattr("builtins.open", missing)
+    assert run_delay() is None

@@ -1,0 +1,120 @@
+"""What requests do at one moment: where each one is, whether it works, and since when that has been so."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+from swprof_mw.clock import monotonic_ns
+from swprof_mw.native import get_ident
+from swprof_mw.profiling.activity import Activity, Doing, held_up
+from swprof_mw.profiling.locate.locator import Locator, Sample
+from swprof_mw.profiling.locate.strand import State
+from swprof_mw.profiling.stacks import Stacks
+
+if TYPE_CHECKING:
+    from swprof_mw.profiling.locate.place import Place
+    from swprof_mw.profiling.profiler import SegmentProfiler
+
+
+class Observation(NamedTuple):
+    """What was seen of one request.
+
+    Attributes:
+        profiler: of the request.
+        stack: code signatures, outermost first; None if it was found nowhere.
+        since: monotonic ns from which on the stack is true: when the sample was due, mostly, or ``time``.
+        time: monotonic ns when it was seen.
+    """
+
+    profiler: SegmentProfiler
+    stack: tuple[str, ...] | None
+    since: int
+    time: int
+
+
+class Observer:
+    """Looks at the requests that hold a slot. Used by the sampler's thread, ``watch`` and ``unwatch`` apart.
+
+    Args:
+        stacks: what turns samples into stacks.
+        mark_waiting: whether it is to be found out who waits.
+    """
+
+    def __init__(self, stacks: Stacks, mark_waiting: bool) -> None:
+        self._stacks = stacks
+        self._mark_waiting = mark_waiting
+        self._activity = Activity()
+        self._locator = Locator()
+        self._ran: set[SegmentProfiler] = set()
+
+    def watch(self, place: Place) -> None:
+        """A task matched a request, which is on the calling thread: note what only that thread can tell."""
+        self._activity.note(get_ident())
+        self._locator.watch(place)
+
+    def unwatch(self, place: Place) -> None:
+        """The request has ended."""
+        self._locator.unwatch(place)
+
+    def forget(self) -> None:
+        """Drop what is remembered. Called while nothing is sampled."""
+        self._locator.forget_ended()
+        self._activity.forget()
+        self._stacks.forget()
+        self._ran.clear()
+
+    def glance(self, live: Iterable[SegmentProfiler]) -> None:
+        """Note who works, a moment before a look is due."""
+        if self._mark_waiting:
+            self._ran = {profiler for profiler in live if self._locator.runs_in_task(profiler.span)}
+            self._activity.glance({profiler.span.thread_id for profiler in self._ran})
+
+    def observe(self, due: Collection[SegmentProfiler]) -> list[Observation]:
+        """Look at these requests. What they do, and their texts, are found out only when all were seen."""
+        # The first sample of a request is due at once.
+        was_due = max(profiler.due for profiler in due)
+        late = monotonic_ns() - was_due if was_due else 0
+        look = self._locator.look()
+        seen: list[tuple[SegmentProfiler, int, Sample | None]] = []
+        for profiler in due:
+            sample = look.locate(profiler.span)
+            seen.append((profiler, monotonic_ns(), sample))
+        # Its frames are the app's, with all their variables: not a moment longer than needed.
+        del look
+        # Not before: it reads a file, and lets others have the GIL.
+        still = late > min(profiler.period for profiler in due) and self._activity.stood_still(was_due)
+        doing = self._activity.look(self._threads(seen), late)
+        found = [self._judge(*each, doing, late, still) for each in seen]
+        self._ran = set()
+        return found
+
+    def _threads(self, seen: list[tuple[SegmentProfiler, int, Sample | None]]) -> set[int]:
+        """The threads whose clocks tell what was seen: those that requests are on, or just were."""
+        if not self._mark_waiting:
+            return set()
+        found = {sample.thread_id for _, _, sample in seen if sample is not None and sample.state is State.ON_THREAD}
+        return found | {profiler.span.thread_id for profiler in self._ran}
+
+    def _judge(
+        self,
+        profiler: SegmentProfiler,
+        time: int,
+        sample: Sample | None,
+        doing: dict[int, Doing],
+        late: int,
+        still: bool,
+    ) -> Observation:
+        due = profiler.due or time
+        # The sampler waited for the GIL, mostly: what is seen now is what was there then.
+        since = due if still or time - due <= profiler.period else time
+        if sample is None:
+            return Observation(profiler, None, since, time)
+        if sample.state is State.ON_THREAD:
+            does = doing.get(sample.thread_id)
+        else:
+            # A task that ran at the glance, and whose loop went on working while the look was held up.
+            ran = profiler in self._ran and held_up(late)
+            worked = ran and doing.get(profiler.span.thread_id, Doing.WAITS) is not Doing.WAITS
+            does = Doing.WORKED if worked else None
+        return Observation(profiler, self._stacks.of(profiler, sample, does, due), since, time)

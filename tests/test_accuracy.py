@@ -1,0 +1,22 @@
+"""Every server, framework and style of code, on every Python that is here: the request and only the request is shown.
+
+One request is profiled at a time, with four others beside it. It takes about ten minutes: ``make test-accuracy``.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.accuracy import faults, run
+from bench.cases import CASES, Case
+from bench.environments import available
+
+
+@pytest.mark.accuracy
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("version", ["3.10", "3.11", "3.12", "3.13"])
+def test_a_profile_shows_the_request_and_only_the_request(version: str, case: Case) -> None:
+    assert version in available(), f"no Python {version} on this machine"
+    [measured] = run(version, case)
+    assert not faults(measured), measured

@@ -1,0 +1,157 @@
+"""The milliseconds that the real OAP shows of known work, in bursts, and of waiting and queueing."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from bench.cases import CASES, Case
+from bench.measure import ROOT, Answer, ask
+from swprof_mw.cli.client import OapClient, Request
+from swprof_mw.cli.tree import Element
+from tests import servers
+from tests.load import get
+from tests.oap.server import OapServer
+from tests.trees import function_time, marked_time
+from tests.waiting import eventually
+
+#: What is shown may differ from the truth by so much of a request.
+TOLERANCE = 0.05
+LENGTH = 3_000
+REPEAT = 3
+_services = itertools.count(1)
+
+
+def case(name: str) -> Case:
+    return next(one for one in CASES if str(one) == name)
+
+
+class Profiling:
+    """An app that reports to a real OAP as a service of its own."""
+
+    def __init__(self, case: Case, server: servers.Server, client: OapClient, service: str) -> None:
+        self.case = case
+        self.server = server
+        self._client = client
+        self._service = service
+        self._task = ""
+
+    def start(self, samples: int) -> None:
+        """Profile so many requests of the case's endpoint, from now on."""
+        client, service, endpoint = self._client, self._service, self.case.own
+        eventually(lambda: service in client.services() and endpoint in client.endpoints(service), "the app is listed")
+        task = self._task = client.create_task(service, endpoint, samples=samples, period=10)
+        eventually(lambda: any(one.notified for one in client.tasks(service) if one.id == task), "it is fetched")
+
+    def ask(self, burst: float) -> Answer:
+        """A request that computes for so many ms at a time."""
+        return ask(f"{self.server.url}{self.case.own}?burst={burst}&total={LENGTH}")
+
+    def requests(self, count: int) -> list[Request]:
+        """All that were profiled, in their order."""
+        found = eventually(lambda: _complete(self._client.segments(self._task), count), "every request is profiled")
+        eventually(lambda: any(one.finished for one in self._client.tasks(self._service)), "the task ended", timeout=20)
+        return sorted(found, key=_start)
+
+    def trees(self, request: Request) -> list[tuple[Element, ...]]:
+        """What OAP shows of a request."""
+        span = request.entry
+        assert span is not None
+        _, trees = self._client.analyze(span.segment_id, span.start, span.end)
+        return [tuple(tree) for tree in trees]
+
+
+def _complete(found: list[Request], count: int) -> list[Request] | None:
+    return found if len(found) == count else None
+
+
+def _start(request: Request) -> int:
+    assert request.entry is not None
+    return request.entry.start
+
+
+@contextmanager
+def profiling(case: Case, oap: OapServer) -> Iterator[Profiling]:
+    """The case's app under its server."""
+    service = f"shares-{next(_services)}"
+    environment = {
+        "SW_AGENT_COLLECTOR_BACKEND_SERVICES": oap.grpc_address,
+        "SW_AGENT_COLLECTOR_GET_PROFILE_TASK_INTERVAL": "0.2",
+        "SW_AGENT_NAME": service,
+        "PYTHONPATH": str(ROOT),
+    }
+    with servers.start(
+        case.server, case.target, environment, ROOT, path=f"{case.own}?total=1", python=sys.executable
+    ) as server:
+        yield Profiling(case, server, OapClient(oap.url), service)
+
+
+@pytest.mark.oap
+@pytest.mark.parametrize(
+    ("name", "bursts"),
+    [("waitress-flask-sync", (1, 3, 10)), ("uvicorn-fastapi-async", (2, 3, 10))],
+    ids=["thread", "task"],
+)
+def test_known_work_is_shown_with_its_true_milliseconds(name: str, bursts: tuple[int, ...], oap: OapServer) -> None:
+    """30 % computing, in bursts of this length, the rest waiting; three requests of each, since chance is at work."""
+    orders = [burst for burst in bursts for _ in range(REPEAT)]
+    wrong = []
+    with profiling(case(name), oap) as app:
+        app.start(len(orders))
+        answers = [app.ask(burst) for burst in orders]
+        requests = app.requests(len(orders))
+        for burst in bursts:
+            chosen = [at for at, order in enumerate(orders) if order == burst]
+            shown = [_shares(app.trees(requests[at]), requests[at]) for at in chosen]
+            truth = [_truth(answers[at]) for at in chosen]
+            for part in ("computing", "waiting"):
+                found, true = (sum(one[part] for one in every) / REPEAT for every in (shown, truth))
+                print(f"{name}, bursts of {burst} ms: {part} {found:.1%}, true {true:.1%}")
+                wrong += [(burst, part, found, true)] if abs(found - true) > TOLERANCE else []
+    assert not wrong
+
+
+def _shares(trees: list[tuple[Element, ...]], request: Request) -> dict[str, float]:
+    assert len(trees) == 1
+    span = request.entry
+    assert span is not None
+    duration = span.end - span.start
+    return {"computing": function_time(trees, "own_compute") / duration, "waiting": marked_time(trees) / duration}
+
+
+def _truth(answer: Answer) -> dict[str, float]:
+    truth = answer.truth
+    return {"computing": truth["compute"] / truth["total"], "waiting": 1 - truth["worked"] / truth["total"]}
+
+
+@pytest.mark.oap
+def test_a_request_whose_event_loop_is_hogged_by_another_is_shown_as_queued(oap: OapServer) -> None:
+    with profiling(case("uvicorn-fastapi-async"), oap) as app:
+        app.start(1)
+        stop = threading.Event()
+        # Each computes for 200 ms without a pause; between them the loop is free for a while.
+        hog = threading.Thread(target=_hog, args=(f"{app.server.url}{app.case.other}?burst=200&total=1", stop))
+        hog.start()
+        try:
+            answer = app.ask(2)
+        finally:
+            stop.set()
+            hog.join()
+        [request] = app.requests(1)
+        trees = app.trees(request)
+    span = request.entry
+    assert span is not None
+    queued = marked_time(trees, ["[queued]"]) / (span.end - span.start)
+    true = answer.truth["queued"] / answer.truth["total"]
+    assert true > 0.3, "the other request hogs the loop"
+    assert queued == pytest.approx(true, abs=TOLERANCE)
+
+
+def _hog(url: str, stop: threading.Event) -> None:
+    while not stop.wait(0.2):
+        get(url)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from swprof_mw import native
 from swprof_mw.failures import guarded
-from swprof_mw.reporter.channel import Connection, Refused, Unavailable
+from swprof_mw.reporter.channel import Connection, Refused, Unavailable, Untrusted
 from swprof_mw.reporter.jobs import Instance, Job, of_instance
 from swprof_mw.reporter.outbox import Outbox
 from swprof_mw.reporter.protocol import Call
@@ -59,8 +60,9 @@ class Agenda:
 
     @property
     def wait(self) -> float:
-        """Seconds until something is due, the queues apart."""
-        due = min((job.wait for job in self._jobs if job not in self._queues), default=float("inf"))
+        """Seconds until something is due, queues apart with less than goes in one call."""
+        few = [queue for queue in self._queues if not queue.overdue]
+        due = min((job.wait for job in self._jobs if job not in few), default=float("inf"))
         return max(due, self._connection.wait, _SHORTEST_WAIT)
 
     def welcome(self, instance: Instance) -> None:
@@ -73,6 +75,7 @@ class Agenda:
         """Do what is due; if the backend turns out not to be there, once more at each other address."""
         for instance in self._instances:
             _process(instance)
+        self._troubles.settle()
         for _ in range(self._connection.choices):
             if self._connection.wait or not self._attend():
                 return
@@ -113,23 +116,34 @@ class Agenda:
         address, method = self._connection.address, job.call.method
         job.pause.failed()  # however it fails; taken back where the job is not at fault
         try:
-            job.run(self._call)
+            job.run(partial(self._call, job.patience))
         except Refused as refused:
             self._troubles.refused(job, method, address, refused.code, str(refused))
             return False
         except Unavailable as failure:
-            if not failure.timed_out:
+            if failure.timed_out:
+                job.timeouts += 1
+                job.pause.failed()  # from now on: the others may need as long as it took
+            else:
                 job.pause.succeeded()
-            self._troubles.unavailable(job, address, str(failure))
+            self._note(job, address, failure)
             return True
+        job.timeouts = 0
         job.pause.succeeded()
         self._troubles.over(job, method, address)
         return False
 
-    def _call(self, call: Call, request: Any) -> Any:
+    def _note(self, job: Job, address: str, failure: Unavailable) -> None:
+        if isinstance(failure, Untrusted):
+            self._troubles.untrusted(job, address, str(failure))
+        else:
+            self._troubles.unavailable(job, address, str(failure))
+
+    def _call(self, patience: float, call: Call, request: Any) -> Any:
+        left = self._seconds_left()
         with self._calling:
             self.calls += 1
-            return self._connection.call(call, request, self._seconds_left())
+            return self._connection.call(call, request, patience if left is None else min(left, patience))
 
 
 @guarded("carrying out profile tasks")

@@ -31,10 +31,17 @@ class Backoff:
         """Seconds until the pause is over; 0 if there is none."""
         return max(self._until - monotonic_ns(), 0) / _NS if self._until else 0.0
 
-    def failed(self) -> None:
-        """It failed: pause, longer than the last time."""
+    def failed(self, began: int | None = None) -> None:
+        """It failed: pause, longer than the last time.
+
+        Args:
+            began: when it was tried, monotonic ns. The pause counts from then, since one who waits for seconds in vain
+                has paused already; half of the first pause is left at the least. None: it counts from now.
+        """
         self._pause = min(max(self._pause * 2, self._first), self._longest)
-        self._until = monotonic_ns() + int(self._pause * (0.5 + self._jitter() / 2) * _NS)
+        now, part = monotonic_ns(), (0.5 + self._jitter() / 2) * _NS
+        since = now if began is None else began
+        self._until = max(since + int(self._pause * part), now + int(self._first / 2 * part))
 
     def succeeded(self) -> None:
         """It worked: no pause, and the next failure's is the first one again."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
 
+from swprof_mw.clock import monotonic_ns
 from swprof_mw.reporter.backoff import Backoff
+from swprof_mw.reporter.tls import Trust
 
 if TYPE_CHECKING:
     from swprof_mw.config import Config
@@ -18,16 +19,10 @@ if TYPE_CHECKING:
 #: Each call ends within so many seconds, one way or the other.
 DEADLINE = 4.0
 _LONGEST_PAUSE = 3.0
+#: All addresses but the one that is back may be black holes: to find it they all get so long to connect, seconds.
+_ROUND = 3.0
+_LEAST_TO_CONNECT = 1.0
 
-# A call that fails is retried by us, with what was kept: grpc's own retries and long reconnect pauses come on top.
-# The "backoff" that is called minimal is what a connection attempt may take, TLS included.
-_OPTIONS = (
-    ("grpc.enable_retries", 0),
-    ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.min_reconnect_backoff_ms", 3000),
-    ("grpc.max_reconnect_backoff_ms", 3000),
-    ("grpc.use_local_subchannel_pool", 1),
-)
 _TIMED_OUT = "DEADLINE_EXCEEDED"
 #: The statuses of a backend that is not there. With any other one it is, and has something against this call.
 _NOT_THERE = frozenset({"UNAVAILABLE", _TIMED_OUT, "CANCELLED"})
@@ -54,6 +49,10 @@ class Unavailable(CallFailed):
         return self.code == _TIMED_OUT
 
 
+class Untrusted(Unavailable):
+    """TLS does not come about, and nothing but another certificate or file will change that; the message says why."""
+
+
 class Refused(CallFailed):
     """The backend answered that it does not take this call: nothing is wrong with the connection."""
 
@@ -73,8 +72,11 @@ class Connection:
         self._channel: Any = None
         self._stubs: dict[str, Callable[..., Any]] = {}
         self._metadata = (("authentication", config.authentication),) if config.authentication else ()
+        self._options = _options(self.choices)
         self._backoff = Backoff(_LONGEST_PAUSE, jitter=jitter)
         self._failures = 0
+        self._round_began = 0
+        self._trust = Trust(config)
         self._answered = False
         self._refused = False
         self.last_error = ""
@@ -105,14 +107,21 @@ class Connection:
             Refused: the backend does not take it.
         """
         timeout = DEADLINE if deadline is None else min(deadline, DEADLINE)
+        began = monotonic_ns()
+        if self._failures % self.choices == 0:
+            self._round_began = began
+        fault = self._trust.fault_before(self.address, timeout) if self._channel is None else ""
+        if fault:
+            raise self._unreachable("", "", fault)
         try:
             answer = self._stub(call)(request, timeout=timeout, metadata=self._metadata)
         except grpc.RpcError as error:
-            raise self._failed(*_describe(error)) from error
+            raise self._failed(*_describe(error), timeout) from error
         except (OSError, ValueError, RuntimeError) as error:
-            raise self._failed("", f"{type(error).__name__}: {error}") from error
+            raise self._failed("", f"{type(error).__name__}: {error}", timeout) from error
         self._answered = True
         self._failures = 0
+        self._trust.connected()
         self._backoff.succeeded()
         return answer
 
@@ -145,23 +154,31 @@ class Connection:
 
     def _open(self) -> Any:
         self._answered = self._refused = False
-        config = self._config
-        if not (config.force_tls or config.tls_ca or config.tls_cert):
-            return grpc.insecure_channel(self.address, options=_OPTIONS)
-        credentials = grpc.ssl_channel_credentials(
-            root_certificates=_read(config.tls_ca),
-            private_key=_read(config.tls_key),
-            certificate_chain=_read(config.tls_cert),
-        )
-        return grpc.secure_channel(self.address, credentials, options=_OPTIONS)
+        if not self._trust.enabled:
+            return grpc.insecure_channel(self.address, options=self._options)
+        credentials = grpc.ssl_channel_credentials(*self._trust.files())
+        return grpc.secure_channel(self.address, credentials, options=self._options)
 
-    def _failed(self, code: str, error: str) -> CallFailed:
-        self.last_error = error
+    def _failed(self, code: str, error: str, timeout: float) -> CallFailed:
+        self.last_error = error = self._masked(error)
         if code and code not in _NOT_THERE:
             self._refused = True
             return Refused(code, error)
+        asked = code in ("", "UNAVAILABLE") and not self._answered
+        fault = self._trust.fault_after(self.address, error, timeout) if asked else ""
+        return self._unreachable(code, error, fault)
+
+    def _unreachable(self, code: str, error: str, fault: str) -> Unavailable:
         self._leave()
-        return Unavailable(code, error)
+        if not fault:
+            return Unavailable(code, error)
+        self.last_error = f"{fault} ({error})" if error else fault
+        return Untrusted(code, self.last_error)
+
+    def _masked(self, error: str) -> str:
+        """Without the token, which a backend may repeat."""
+        token = self._config.authentication
+        return error.replace(token, "[token]") if token else error
 
     def _leave(self) -> None:
         """Go to the next address; once none is left that has not failed, pause."""
@@ -169,11 +186,20 @@ class Connection:
         self._index = (self._index + 1) % self.choices
         self._failures += 1
         if self._failures % self.choices == 0:
-            self._backoff.failed()
+            self._backoff.failed(self._round_began)
 
 
-def _read(path: str) -> bytes | None:
-    return Path(path).read_bytes() if path else None
+def _options(choices: int) -> tuple[tuple[str, int], ...]:
+    """A call that fails is retried by us, with what was kept: grpc's own retries and reconnect pauses come on top."""
+    connect = max(_ROUND / max(choices - 1, 1), _LEAST_TO_CONNECT)
+    return (
+        ("grpc.enable_retries", 0),
+        ("grpc.initial_reconnect_backoff_ms", 200),
+        # What is called a minimal backoff is what a connection attempt may take, TLS included.
+        ("grpc.min_reconnect_backoff_ms", int(connect * 1000)),
+        ("grpc.max_reconnect_backoff_ms", 3000),
+        ("grpc.use_local_subchannel_pool", 1),
+    )
 
 
 def _describe(error: Any) -> tuple[str, str]:

@@ -8,12 +8,16 @@ from typing import Any, Protocol
 from swprof_mw.clock import monotonic_ns
 from swprof_mw.reporter import encode, protocol
 from swprof_mw.reporter.backoff import Backoff
+from swprof_mw.reporter.channel import DEADLINE
 from swprof_mw.reporter.records import TaskCommand
 
 #: Instance properties go with every tenth keep-alive.
 PROPERTIES_EVERY = 10
-#: The longest pause of a job that fails while the backend is there, seconds.
-_LONGEST_PAUSE = 10.0
+#: The longest pause of a job that fails while the backend is there, seconds: so late it may notice that it is well.
+_LONGEST_PAUSE = 3.0
+#: So many times in a row a call that timed out gets half the time of the one before, so that one that hangs does not
+#: hold up the others for long; then all of it again: the backend may only be slow.
+_HALVINGS = 3
 _NS = 1_000_000_000
 
 #: Makes a call with a request, and returns the answer.
@@ -53,17 +57,24 @@ class Job:
     Attributes:
         call: what it asks of the backend.
         pause: after failures of its own.
+        timeouts: in a row.
     """
 
     call: protocol.Call
 
     def __init__(self) -> None:
         self.pause = Backoff(_LONGEST_PAUSE)
+        self.timeouts = 0
 
     @property
     def wait(self) -> float:
         """Seconds until it is due, or tried again; 0 if it is now, infinite while there is nothing to do."""
         return max(self._until_due(), self.pause.wait)
+
+    @property
+    def patience(self) -> float:
+        """Seconds that its next call may take."""
+        return DEADLINE / float(2 ** (self.timeouts % (_HALVINGS + 1)))
 
     def run(self, send: Send) -> None:
         """Do it now.

@@ -53,6 +53,16 @@ class Outbox(Generic[T]):
         self.sent += count - refused
         self.refused += refused
 
+    def take_out(self, index: int) -> None:
+        """The item at that place of the batch was sent before its turn."""
+        del self._batch[index]
+        self.sent += 1
+
+    def postpone(self) -> None:
+        """The oldest item becomes the newest."""
+        self._items.append(self._batch[0])
+        del self._batch[0]
+
     def abandon(self) -> int:
         """Drop and count all that is left; how many that were."""
         left = len(self)

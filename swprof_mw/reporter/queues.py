@@ -6,24 +6,31 @@ from collections.abc import Callable
 from typing import Any
 
 from swprof_mw import native
+from swprof_mw.clock import monotonic_ns
 from swprof_mw.reporter import encode, protocol
-from swprof_mw.reporter.channel import Refused, Unavailable
+from swprof_mw.reporter.channel import DEADLINE, Refused, Unavailable
 from swprof_mw.reporter.jobs import Job, Send
 from swprof_mw.reporter.outbox import Outbox
 from swprof_mw.reporter.records import SEGMENTS, SNAPSHOTS
 
 #: Statuses that say nothing of the data: the backend does not take the call as such.
 _OF_THE_CALL = frozenset({"UNIMPLEMENTED", "PERMISSION_DENIED", "UNAUTHENTICATED"})
-#: A message that is refused by itself is dropped after so many tries. Other statuses than these may pass with time.
-_TRIES = {"INVALID_ARGUMENT": 1, "OUT_OF_RANGE": 1, "RESOURCE_EXHAUSTED": 4}
+#: A message that is refused by itself as that is dropped at once: these say that the data are at fault.
+_OF_THE_DATA = frozenset({"INVALID_ARGUMENT", "OUT_OF_RANGE"})
+#: Other statuses may pass with time: after so many tries it shows whether the backend takes other messages.
+_TRIES = {"RESOURCE_EXHAUSTED": 4}
 _PATIENCE = 10
+#: So long, ns, one queue is sent without a look at the other jobs.
+_SHARE = 1_000_000_000
+#: Of so many messages that wait behind it, each time another one.
+_OTHERS = 100
 
 
 class Queue(Job):
     """Sends what waits in an outbox, the oldest first, until the backend has taken it.
 
-    A batch that is refused, or takes too long, is halved; of a message that is refused by itself, only that one is
-    dropped, and counted.
+    A batch that is refused, or takes too long, is halved. A message that is refused by itself is dropped, and counted,
+    if the data are at fault by the status, or if the backend takes others: one that takes none is waited for.
 
     Args:
         outbox: what is sent.
@@ -49,19 +56,25 @@ class Queue(Job):
         self._pack = pack
         self._tries = 0
 
+    @property
+    def overdue(self) -> bool:
+        """Whether as much waits as goes in one call."""
+        return len(self.outbox) >= self._full
+
     def _until_due(self) -> float:
         return 0.0 if len(self.outbox) else float("inf")
 
     def run(self, send: Send) -> None:
-        """Send all that is queued now."""
+        """Send what is queued now, for about a second: a slow backend is to hear of other things too."""
         left = len(self.outbox)
-        while left > 0 and (batch := self.outbox.batch(self._size)):
+        until = monotonic_ns() + _SHARE
+        while left > 0 and monotonic_ns() < until and (batch := self.outbox.batch(self._size)):
             messages = encode.encoded(batch, self._message)
             try:
                 if messages:
                     send(self.call, self._pack(messages))
             except Refused as refused:
-                self._make_smaller(len(batch), refused)
+                self._make_smaller(len(batch), refused, send)
             except Unavailable as failure:
                 if failure.timed_out:
                     self._size = max(len(batch) // 2, 1)
@@ -72,7 +85,12 @@ class Queue(Job):
                 self._tries = 0
                 left -= len(batch)
 
-    def _make_smaller(self, size: int, refused: Refused) -> None:
+    @property
+    def patience(self) -> float:
+        """All the time there is: a batch that takes too long gets smaller instead."""
+        return DEADLINE
+
+    def _make_smaller(self, size: int, refused: Refused, send: Send) -> None:
         """A batch of that size was refused. Raises what it was refused with if trying on at once is no use."""
         if refused.code in _OF_THE_CALL:
             raise refused
@@ -80,10 +98,50 @@ class Queue(Job):
             self._size = size // 2
             return
         self._tries += 1
-        if self._tries >= _TRIES.get(refused.code, _PATIENCE):
+        if refused.code in _OF_THE_DATA or self._only_this_one(refused.code, send):
+            self._give_up()
             self._tries = 0
-            self.outbox.done(1, refused=1)
         raise refused
+
+    def _give_up(self) -> None:
+        """The oldest item will never be taken."""
+        self.outbox.done(1, refused=1)
+
+    def _only_this_one(self, code: str, send: Send) -> bool:
+        """Whether the oldest item is refused again and again, and at the same time another one is taken."""
+        tries = self._tries - _TRIES.get(code, _PATIENCE)
+        behind = len(self.outbox) - 1
+        if tries < 0 or behind < 1:
+            return False
+        other = 1 + tries % min(behind, _OTHERS)
+        if not self._takes(other, send):
+            return False
+        refused = not self._takes(0, send)
+        self.outbox.take_out(other)
+        if not refused:
+            self.outbox.done(1)
+            self._tries = 0
+        return refused
+
+    def _takes(self, index: int, send: Send) -> bool:
+        """Whether the backend takes that item by itself."""
+        messages = encode.encoded(self.outbox.batch(index + 1)[index:], self._message)
+        try:
+            if messages:
+                send(self.call, self._pack(messages))
+        except Refused:
+            return False
+        return bool(messages)
+
+
+class Finishes(Queue):
+    """Sends reports that a task has ended. None is given up: one that is refused is tried again after the others."""
+
+    def __init__(self, outbox: Outbox[Any]) -> None:
+        super().__init__(outbox, 1, protocol.REPORT_TASK_FINISH, encode.finish, first)
+
+    def _give_up(self) -> None:
+        self.outbox.postpone()
 
 
 class Snapshots(Queue):
@@ -99,7 +157,7 @@ class Snapshots(Queue):
         self.one_by_one = False
 
     def run(self, send: Send) -> None:
-        """Send all that is queued now."""
+        """As of any queue."""
         single = self.one_by_one or native.patched()
         self._full = 1 if single else self._streamed
         self._size = min(self._size, self._full)
@@ -113,7 +171,7 @@ def of_queues(segments: Outbox[Any], snapshots: Outbox[Any], finishes: Outbox[An
     return (
         Queue(segments, SEGMENTS, protocol.COLLECT_SEGMENTS_IN_SYNC, encode.collection, b"".join),
         Snapshots(snapshots, SNAPSHOTS),
-        Queue(finishes, 1, protocol.REPORT_TASK_FINISH, encode.finish, first),
+        Finishes(finishes),
     )
 
 

@@ -9,6 +9,11 @@ from swprof_mw.clock import monotonic_ns
 logger = logging.getLogger("swprof_mw")
 
 _NOT_THERE = "not there"
+_UNTRUSTED = "not trusted"
+#: Statuses that a wrong token is told by.
+_NO_ENTRY = frozenset({"PERMISSION_DENIED", "UNAUTHENTICATED"})
+#: What has worked again for so long, ns, has ended. What fails again earlier, as where a backend flaps, goes on.
+_CALM = 3_000_000_000
 #: Losses are logged so often at the most, ns.
 _QUIET = 60_000_000_000
 
@@ -18,31 +23,45 @@ class Troubles:
 
     def __init__(self) -> None:
         self._kinds: dict[object, str] = {}
+        self._over: dict[str, tuple[int, str]] = {}
 
     def unavailable(self, job: object, address: str, error: str) -> None:
         """The backend was not there for that job."""
         if self._begins(job, _NOT_THERE):
             logger.warning("the backend %s does not answer (%s); what is queued is kept, trying on", address, error)
 
+    def untrusted(self, job: object, address: str, fault: str) -> None:
+        """TLS to the backend does not come about."""
+        if self._begins(job, _UNTRUSTED):
+            logger.error("no TLS to the backend %s: %s; what is queued is kept, trying on", address, fault)
+
     def refused(self, job: object, method: str, address: str, code: str, error: str) -> None:
         """The backend refused that job's call with that status."""
         if self._begins(job, code):
-            logger.warning("the backend %s refuses %s (%s); trying on", address, method, error)
+            hint = ", is the token (authentication) right?" if code in _NO_ENTRY else ""
+            logger.warning("the backend %s refuses %s (%s)%s; trying on", address, method, error, hint)
 
     def over(self, job: object, method: str, address: str) -> None:
         """That job's call was taken."""
         kind = self._kinds.pop(job, None)
-        if kind is None or kind in self._kinds.values():
-            return
-        if kind == _NOT_THERE:
-            logger.info("the backend %s answers again", address)
-        else:
-            logger.info("the backend %s takes %s again", address, method)
+        if kind is not None and kind not in self._kinds.values():
+            whole = kind in (_NOT_THERE, _UNTRUSTED)
+            self._over[kind] = (
+                monotonic_ns(),
+                f"the backend {address} {'answers' if whole else f'takes {method}'} again",
+            )
+
+    def settle(self) -> None:
+        """Log the end of what has been over for a while. Called often."""
+        for kind, (since, line) in tuple(self._over.items()):
+            if monotonic_ns() - since >= _CALM:
+                del self._over[kind]
+                logger.info("%s", line)
 
     def _begins(self, job: object, kind: str) -> bool:
-        known = kind in self._kinds.values()
+        goes_on = self._over.pop(kind, None) is not None or kind in self._kinds.values()
         self._kinds[job] = kind
-        return not known
+        return not goes_on
 
 
 class Losses:

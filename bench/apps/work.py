@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 #: Of each cycle, computing takes this share and waiting the rest.
 COMPUTING = 0.3
+#: A loop that is free wakes a task within this, seconds.
+FREE_LOOP = 0.001
 
 
 class Truth:
@@ -19,7 +21,7 @@ class Truth:
         compute: how long it was in the function that computes.
         worked: of that, how long it had a processor: not what it waited in there for the GIL or a processor.
         wait: how long it was in the function that waits.
-        queued: of that, how long it waited longer than it asked for: its event loop was busy.
+        queued: of that, by how much it waited longer than it asked for, and a loop that is free takes: it was busy.
     """
 
     def __init__(self) -> None:
@@ -77,7 +79,7 @@ async def own_wait_async(seconds: float, truth: Truth) -> None:
     await asyncio.sleep(seconds)
     waited = time.perf_counter() - began
     truth.wait += waited
-    truth.queued += waited - seconds
+    truth.queued += max(waited - seconds - FREE_LOOP, 0.0)
 
 
 def own_work(asked: Order) -> dict[str, float]:

@@ -145,9 +145,11 @@ class Backend:
         self._hits.pop(method, None)
         self.faults[method] = Fault(**fault)
 
-    def heal(self) -> None:
-        """No call fails any more."""
+    def heal(self, at_once: bool = True) -> None:
+        """No call fails any more. Those that hang end; not ``at_once``: they hang on, only others are well."""
         self.faults.clear()
+        if not at_once:
+            return
         self._stopping.set()
         self._stopping = threading.Event()
 

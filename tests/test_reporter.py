@@ -15,63 +15,13 @@ from swprof_mw import native
 from swprof_mw.config import Config
 from swprof_mw.reporter import protocol
 from swprof_mw.reporter import reporter as reporter_module
-from swprof_mw.reporter.records import Finish, Segment, Snapshot, TaskCommand
+from swprof_mw.reporter.records import Finish, TaskCommand
 from swprof_mw.reporter.reporter import Reporter
 from tests.faulty import FINISH, KEEP_ALIVE, PROPERTIES, QUERY, SEGMENTS, SNAPSHOTS, Backend, black_hole, task_command
+from tests.reports import Probe, segment, snapshot
 
 Status = grpc.StatusCode
 MakeReporter = Callable[..., Reporter]
-
-
-class Probe:
-    """An instance that notes what the reporter asks of it."""
-
-    def __init__(self, name: str = "shop", profile_active: bool = True) -> None:
-        self.name = name
-        self.instance = f"{name}-1"
-        self.profile_active = profile_active
-        self.last_command_time = -1
-        self.received: list[tuple[list[TaskCommand], bool]] = []
-        self.turns = 0
-
-    def properties(self) -> list[tuple[str, str]]:
-        """One property."""
-        return [("language", "python")]
-
-    def receive(self, commands: list[TaskCommand], first_poll: bool) -> None:
-        """Note them."""
-        self.received.append((commands, first_poll))
-
-    def process_tasks(self) -> None:
-        """Count it."""
-        self.turns += 1
-
-
-def segment(number: int = 0, operation: str = "/", **changes: Any) -> Segment:
-    """A segment whose id is its number."""
-    fields: dict[str, Any] = {
-        "trace_id": "t",
-        "segment_id": str(number),
-        "service": "shop",
-        "instance": "shop-1",
-        "operation": operation,
-        "start": 1,
-        "end": 2,
-        "peer": "",
-        "component": 7001,
-        "is_error": False,
-        "tags": (),
-        "log": (),
-        "reference": None,
-        "skip_analysis": False,
-    }
-    return Segment(**{**fields, **changes})
-
-
-def snapshot(number: int = 0, **changes: Any) -> Snapshot:
-    """A snapshot whose sequence is its number."""
-    fields: dict[str, Any] = {"task_id": "t", "segment_id": "s", "time": 1, "sequence": number, "stack": ("a", "b")}
-    return Snapshot(**{**fields, **changes})
 
 
 def ids(backend: Backend) -> list[int]:

@@ -1,0 +1,216 @@
+"""Outages: each one has its course once, all of them side by side, and then every test looks at what became of it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from swprof_mw.config import Config
+from swprof_mw.reporter.channel import DEADLINE, Connection
+from swprof_mw.reporter.records import Finish
+from swprof_mw.reporter.reporter import Reporter
+from tests.faulty import FINISH, KEEP_ALIVE, QUERY, SEGMENTS, SNAPSHOTS, Backend, Received
+from tests.outages import OUTAGES, Scene
+from tests.reports import Probe, segment, snapshot
+from tests.waiting import eventually
+
+#: Long enough for the pauses to have grown to their longest.
+LASTS = 5.0
+#: A backend that is back is noticed within so many seconds.
+BACK_WITHIN = 5.0
+
+
+@dataclass
+class Course:
+    """What became of one outage.
+
+    Attributes:
+        segments, snapshots: their numbers, as given to the reporter.
+        back: seconds from the end of the outage until every kind of call was answered again.
+        calls: seconds that each call took.
+        lines: of the log, level and text.
+        breaks: connections that broke.
+        received: what the backend saw.
+        lost: segments, snapshots and finish reports that the reporter counts as lost.
+    """
+
+    segments: list[int] = field(default_factory=list)
+    snapshots: list[int] = field(default_factory=list)
+    back: float = 0.0
+    calls: list[float] = field(default_factory=list)
+    lines: list[tuple[str, str]] = field(default_factory=list)
+    breaks: int = 0
+    received: list[Received] = field(default_factory=list)
+    lost: int = 0
+
+    def messages(self, method: str) -> Iterator[Any]:
+        """Those of the answered calls."""
+        return (
+            message for call in self.received if call.method == method and call.answered for message in call.messages
+        )
+
+    def arrived(self, method: str) -> list[int]:
+        """The number of each segment or snapshot that was taken."""
+        return [number for call in self.received if call.method == method and call.answered for number in numbers(call)]
+
+    def repeated(self) -> int:
+        """How many calls were answered, and yet something of them came again."""
+        later: dict[str, set[int]] = {SEGMENTS: set(), SNAPSHOTS: set()}
+        found = 0
+        for call in reversed(self.received):
+            if call.method in later and call.answered:
+                found += not later[call.method].isdisjoint(numbers(call))
+                later[call.method].update(numbers(call))
+        return found
+
+
+def numbers(call: Received) -> list[int]:
+    """Of the segments or snapshots in a call."""
+    if call.method == SEGMENTS:
+        return [int(each.traceSegmentId) for message in call.messages for each in message.segments]
+    return [message.sequence for message in call.messages]
+
+
+class Watch(logging.Handler):
+    """Notes by address what is logged, and how long each call takes."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        self._lines: list[tuple[str, str]] = []
+        self._calls: list[tuple[str, float]] = []
+        original = Connection.call
+
+        def call(connection: Connection, *args: Any) -> Any:
+            address, began = connection.address, time.monotonic()
+            try:
+                return original(connection, *args)
+            finally:
+                self._calls.append((address, time.monotonic() - began))
+
+        patch.setattr(Connection, "call", call)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Note it."""
+        self._lines.append((record.levelname, record.getMessage()))
+
+    def lines(self, address: str) -> list[tuple[str, str]]:
+        """Level and text of those that name the address."""
+        return [line for line in self._lines if address in line[1]]
+
+    def calls(self, address: str) -> list[float]:
+        """Seconds each."""
+        return [seconds for called, seconds in self._calls if called == address]
+
+
+@pytest.fixture(scope="module")
+def watch() -> Iterator[Watch]:
+    """Of all that is done in this module."""
+    logger = logging.getLogger("swprof_mw")
+    level = logger.level
+    with pytest.MonkeyPatch.context() as patch:
+        watching = Watch(patch)
+        logger.addHandler(watching)
+        logger.setLevel(logging.INFO)
+        yield watching
+        logger.removeHandler(watching)
+        logger.setLevel(level)
+
+
+@pytest.fixture(scope="module")
+def courses(watch: Watch) -> Iterator[Callable[[str], Course]]:
+    """The course of each outage, by its name."""
+    with ThreadPoolExecutor(len(OUTAGES)) as pool:
+        running: dict[str, Future[Course]] = {kind: pool.submit(course, kind, watch) for kind in OUTAGES}
+        yield lambda kind: running[kind].result()
+
+
+def course(kind: str, watch: Watch) -> Course:
+    """Let it begin, last and end while segments and snapshots come steadily."""
+    found, outage = Course(), OUTAGES[kind]
+    with Scene() as scene:
+        loop = reporter(scene.line.address)
+        if kind == "absent":
+            outage.begin(scene)
+        loop.join(Probe(kind))
+        loop.start()
+        if kind != "absent":
+            feed(loop, found)
+            scene.backend.wait(lambda: answered(scene.backend, {SEGMENTS, SNAPSHOTS, QUERY, KEEP_ALIVE}))
+            outage.begin(scene)
+        loop.report_finish(Finish(kind, "1", "one"))
+        until = time.monotonic() + LASTS
+        while time.monotonic() < until:
+            feed(loop, found)
+            time.sleep(0.2)
+        loop.report_finish(Finish(kind, "1", "two"))
+        scene.end()
+        ended = time.monotonic()
+        feed(loop, found)
+        kinds = {SEGMENTS, SNAPSHOTS, QUERY, KEEP_ALIVE, FINISH}
+        scene.backend.wait(lambda: answered(scene.backend, kinds - ({FINISH} if kind == "slow" else set()), ended))
+        found.back = time.monotonic() - ended
+        eventually(lambda: not (len(loop.segments) + len(loop.snapshots) + len(loop.finishes)), "all is sent", 20)
+        if outage.told:
+            eventually(lambda: "again" in watch.lines(scene.line.address)[-1][1], "its end is logged", 20)
+        found.lost = sum(each.dropped + each.refused for each in (loop.segments, loop.snapshots, loop.finishes))
+        loop.stop(2.0)
+        found.breaks, found.received = scene.breaks, scene.backend.received
+        found.lines, found.calls = watch.lines(scene.line.address), watch.calls(scene.line.address)
+    return found
+
+
+def reporter(*addresses: str, **settings: object) -> Reporter:
+    """One that asks and tells often."""
+    often = {"heartbeat_period": 0.5, "profile_task_query_interval": 0.5}
+    return Reporter(Config.load({"backend_services": addresses, **often, **settings}, environ={}))
+
+
+def feed(loop: Reporter, found: Course) -> None:
+    """Some more."""
+    for _ in range(12):
+        loop.report_segment(segment(len(found.segments)))
+        found.segments.append(len(found.segments))
+    for _ in range(30):
+        loop.report_snapshot(snapshot(len(found.snapshots)))
+        found.snapshots.append(len(found.snapshots))
+
+
+def answered(backend: Backend, methods: Iterable[str], since: float = 0.0) -> bool:
+    """Whether of each there was an answered call since that monotonic time."""
+    return all(any(call.at >= since for call in backend.calls(method)) for method in methods)
+
+
+@pytest.mark.parametrize("kind", OUTAGES)
+def test_each_call_of_an_outage_has_its_deadline(courses: Callable[[str], Course], kind: str) -> None:
+    assert max(courses(kind).calls) < DEADLINE + 0.5
+
+
+@pytest.mark.parametrize("kind", OUTAGES)
+def test_a_backend_that_is_back_is_noticed_in_time(courses: Callable[[str], Course], kind: str) -> None:
+    assert courses(kind).back < BACK_WITHIN
+
+
+@pytest.mark.parametrize("kind", OUTAGES)
+def test_all_that_was_queued_in_an_outage_arrives(courses: Callable[[str], Course], kind: str) -> None:
+    found = courses(kind)
+    assert sorted(set(found.arrived(SEGMENTS))) == found.segments
+    assert sorted(set(found.arrived(SNAPSHOTS))) == found.snapshots
+    assert {message.taskId for message in found.messages(FINISH)} == {"one", "two"}
+    assert found.lost == 0
+
+
+@pytest.mark.parametrize("kind", OUTAGES)
+def test_what_comes_twice_was_in_flight_at_a_break(courses: Callable[[str], Course], kind: str) -> None:
+    assert courses(kind).repeated() <= courses(kind).breaks
+
+
+@pytest.mark.parametrize("kind", OUTAGES)
+def test_one_line_tells_of_an_outage_and_one_of_its_end(courses: Callable[[str], Course], kind: str) -> None:
+    levels = [level for level, _ in courses(kind).lines]
+    assert levels == (["WARNING", "INFO"] if OUTAGES[kind].told else [])

@@ -16,7 +16,7 @@ import threading
 import time
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from types import TracebackType
 from typing import Any
 
@@ -44,12 +44,15 @@ class Gate:
     def __init__(self) -> None:
         self.reached = 0
         self._open = threading.Event()
+        self._suspended: list[asyncio.Future[None]] = []
 
     async def waits(self) -> None:
         """Suspends the task."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._suspended.append(future)
         self.reached += 1
-        while not self._open.is_set():
-            await asyncio.sleep(0.001)
+        if not self._open.is_set():
+            await future
 
     def blocks(self) -> None:
         """Blocks the thread, as reading from a socket would."""
@@ -65,6 +68,15 @@ class Gate:
     def open(self) -> None:
         """Let all go on."""
         self._open.set()
+        while self._suspended:
+            future = self._suspended.pop()
+            with suppress(RuntimeError):  # the loop has ended, after this was opened before
+                future.get_loop().call_soon_threadsafe(_finish, future)
+
+
+def _finish(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 AsyncScene = Callable[[Gate], Coroutine[Any, Any, object]]

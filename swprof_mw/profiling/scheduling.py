@@ -40,7 +40,7 @@ def run_delay() -> int | None:
     Linux tells so, in ``/proc/thread-self/schedstat``.
     """
     try:
-        with open("/proc/thread-self/schedstat", encoding="ascii") as numbers:
+        with open("/proc/thread-self/schedstat", "rb") as numbers:
             return int(numbers.read().split()[1])
     except (OSError, ValueError, IndexError):
         return None

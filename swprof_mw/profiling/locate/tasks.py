@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import inspect
 import sys
 import time
+import weakref
+from collections.abc import Iterator
 from contextvars import Context
 from types import FrameType
 from typing import Any
 
+from swprof_mw.clock import monotonic_ns
 from swprof_mw.profiling.locate.frames import awaiting, inward, local
 from swprof_mw.profiling.locate.links import is_over
 from swprof_mw.profiling.locate.place import Place, current_request
 from swprof_mw.profiling.locate.strand import State, Strand
 
-#: New tasks looked at in one tick. The rest waits for the next one, or a tick would take milliseconds.
-_NEW_TASKS = 1_000
+#: New tasks are looked at for so long in one tick, ns, or a tick would take milliseconds; the rest waits for the next
+#: one. But for so many at least.
+_LOOKING = 300_000
+_AT_ONCE = 32
+#: Tasks that are gone are forgotten once there are so many of them.
+_GONE = 1_000
 _RETRIES = 4
 #: A loop that is idle wakes a sleeping task within this, seconds.
 _WAKES_WITHIN = 0.001
@@ -98,7 +106,7 @@ class Tasks:
 
     def of(self, place: Place) -> list[Any]:
         """The live tasks made by a request's code, its own first task excepted, in the order of their discovery."""
-        self._look()
+        self._look(place)
         mine = [reference() for reference, owner in self._owned if owner is place]
         return [task for task in mine if task is not None and not task.done()]
 
@@ -109,25 +117,50 @@ class Tasks:
 
     def forget_ended(self) -> None:
         """Drop what belongs to requests that have ended, and tasks that are gone. Called while nothing is sampled."""
-        self._forget_gone(_references())
+        self._forget_gone()
 
-    def _forget_gone(self, references: set[Any]) -> None:
+    def _forget_gone(self) -> None:
+        references = _new(set())
         self._owned = [each for each in self._owned if each[0]() is not None and not each[1].ended]
         self._known &= references
 
-    def _look(self) -> None:
-        references = _references()
-        if len(self._known) > 2 * len(references) + _NEW_TASKS:
-            self._forget_gone(references)
-        new = references - self._known
-        for _ in range(min(len(new), _NEW_TASKS)):
+    def _look(self, place: Place) -> None:
+        if len(self._known) > 2 * len(_all()) + _GONE:
+            self._forget_gone()
+        new = _new(self._known)
+        if not new:
+            return
+        # Those that the request awaits come first: among thousands, its turn might be late.
+        for task in _awaited_by(place.task):
+            reference = weakref.ref(task)
+            if reference in new:
+                new.discard(reference)
+                self._sort(reference, task)
+        until = monotonic_ns() + _LOOKING
+        for count in range(len(new)):
+            if count % _AT_ONCE == _AT_ONCE - 1 and monotonic_ns() > until:
+                break
             reference = new.pop()
-            task = reference()
-            owner = owner_of(task) if task is not None else None
-            if owner is not None or task is None or _is_settled(task):
-                self._known.add(reference)
-            if owner is not None and owner.task is not task and not owner.ended:
-                self._owned.append((reference, owner))
+            self._sort(reference, reference())
+
+    def _sort(self, reference: Any, task: Any) -> None:
+        """Note whose task this is, once that is settled."""
+        owner = owner_of(task) if task is not None else None
+        if owner is not None or task is None or _is_settled(task):
+            self._known.add(reference)
+        if owner is not None and owner.task is not task and not owner.ended:
+            self._owned.append((reference, owner))
+
+
+def _awaited_by(task: Any) -> Iterator[Any]:
+    """The tasks that a task awaits, directly or gathered, and those that they await."""
+    found = [task]
+    for waiting in found:
+        future = getattr(waiting, "_fut_waiter", None)
+        for child in (future, *(getattr(future, "_children", None) or ())):
+            if isinstance(child, asyncio.Task) and child not in found and len(found) < _AT_ONCE:
+                found.append(child)
+                yield child
 
 
 def _is_settled(task: Any) -> bool:
@@ -139,19 +172,24 @@ def _is_settled(task: Any) -> bool:
     )
 
 
-def _references() -> set[Any]:
-    """Weak references to all tasks of the process; a copy that only the caller holds.
+def _all() -> Any:
+    """The weak references to all tasks of the process, as asyncio has them: they change at any time.
 
     A task that starts eagerly is not among them until it is suspended: until then it runs inside of its maker.
     """
-    found: set[Any] = set()
     module = sys.modules.get("asyncio.tasks")
     # Never by truth: an empty WeakSet is false.
     tasks = getattr(module, "_scheduled_tasks", getattr(module, "_all_tasks", None))
+    return getattr(tasks, "data", set())
+
+
+def _new(known: set[Any]) -> set[Any]:
+    """The weak references to the tasks of the process that are not ``known``, in a set that only the caller holds."""
     for _ in range(_RETRIES):
         try:
-            found = set(getattr(tasks, "data", ()))
-            break
-        except RuntimeError:  # changed while it was copied
+            # Not by a copy of all: with thousands of tasks, that alone takes longer.
+            found: set[Any] = _all() - known
+            return found
+        except RuntimeError:  # changed meanwhile
             continue
-    return found
+    return set()

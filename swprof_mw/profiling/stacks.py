@@ -55,7 +55,7 @@ class Stacks:
         elif doing is Doing.WORKED and (mark or self._is_waiting_place(positions)):
             # The GIL came free only when the burst of work was over: it is shown where it has been seen.
             worked, seen = profiler.worked_at
-            if due - seen <= _RECENT * profiler.period:
+            if worked and due - seen <= _RECENT * profiler.period:
                 positions, mark = worked, ""
         if sample.state is State.ON_THREAD:
             self._learn(positions, doing)

@@ -14,10 +14,11 @@ import uuid
 from collections.abc import Callable
 from functools import partial
 
+from swprof_mw import forks
 from swprof_mw.clock import monotonic_ns
 from swprof_mw.config import Config, ConfigError
 from swprof_mw.names import SERVICE_LENGTH, cut, instance_name
-from swprof_mw.native import allocate_lock
+from swprof_mw.native import allocate_lock, get_ident
 from swprof_mw.profiling.sampler import Sampler, SamplerSettings
 from swprof_mw.profiling.service import ProfileTaskExecutionService
 from swprof_mw.reporter.records import Finish, TaskCommand
@@ -27,8 +28,11 @@ logger = logging.getLogger("swprof_mw")
 
 #: What is queued at exit is sent within so many seconds, then dropped.
 FLUSH_TIMEOUT = 2.0
-#: A fork waits so many seconds for a call that is in flight: a child that inherits one may hang.
-FORK_WAIT = 0.1
+#: A fork waits so many seconds for a call that is in flight, and then for it to be broken off.
+FORK_WAIT = 0.04
+INTERRUPT_WAIT = 0.02
+#: Then so many seconds for grpc to end: it may be the app's own, which does not.
+GRPC_WAIT = 0.02
 #: A fork waits so long at the most for our own first import of grpc, seconds: it happens once, right after the start.
 IMPORT_WAIT = 2.0
 _NS_PER_SECOND = 1_000_000_000
@@ -36,11 +40,18 @@ _NS_PER_MINUTE = 60 * _NS_PER_SECOND
 
 
 class Service:
-    """One service of this process: what the backend lists, and what its apps report as."""
+    """One service of this process: what the backend lists, and what its apps report as.
+
+    Attributes:
+        process_id: of the process that it is a service of.
+        ended: whether its agent has been stopped: then nothing is reported any more.
+    """
 
     def __init__(self, agent: Agent, config: Config, name: str) -> None:
         self.name = cut(f"{name}|{config.namespace}" if config.namespace else name, SERVICE_LENGTH)
         self.instance = agent.instance
+        self.process_id = agent.process_id
+        self.ended = False
         self.profile_active = config.profile_active
         self.tasks = ProfileTaskExecutionService(agent.sampler, self._finished)
         self.next_id = agent.next_id
@@ -94,7 +105,7 @@ class Agent:
         self.instance = instance_name(
             config.instance_name, socket.gethostname(), self.process_id, partial(_short, prefix)
         )
-        self.reporter = Reporter(config, on_grpc=_hook_forks)
+        self.reporter = Reporter(config, on_grpc=_hook_forks_again, plain=forks.grpc_is_lost())
         self.sampler = Sampler(_sampler_settings(config), self.reporter.report_snapshot)
         self.services: dict[str, Service] = {}
         numbers = itertools.count()
@@ -120,6 +131,7 @@ class Agent:
         """Close what is sampled, send what is queued, and end, within ``timeout`` seconds."""
         until = monotonic_ns() + int(timeout * _NS_PER_SECOND)
         for service in tuple(self.services.values()):
+            service.ended = True
             if service.tasks.current is not None:
                 service.tasks.stop_current_profile_task(service.tasks.current)
         self.sampler.stop(timeout / 4)
@@ -128,16 +140,21 @@ class Agent:
 
 _lock = allocate_lock()
 _agent: Agent | None = None
+#: Whether the process is about to end.
+_over = False
 _hooked = False
-_forks_hooked = False
-#: The reporter whose calls are held while this process forks.
+_hooked_again = False
+#: Held by the thread that forks now, whose identifier that is.
+_forking = allocate_lock()
+_forker = 0
+#: The reporter whose calls are held meanwhile.
 _held: Reporter | None = None
 #: Agents of the parents of this process, kept for ever: to end one is to touch grpc objects that do not work here.
 _inherited: list[Agent] = []
 
 
-def attach(config: Config, default_name: str) -> Service:
-    """The service of an app in this process's agent, which is started if it is the first.
+def attach(config: Config, default_name: str) -> Service | None:
+    """The service of an app in this process's agent, which is started if it is the first; None: the process ends.
 
     Raises:
         ConfigError: there is no name for the service, or the process-wide settings differ from another app's.
@@ -147,6 +164,8 @@ def attach(config: Config, default_name: str) -> Service:
     if not name:
         raise ConfigError("service_name is not set, and the app has no name of its own")
     with _lock:
+        if _over:
+            return None
         if _agent is None or _agent.process_id != os.getpid():
             _hook()
             _leave_behind()
@@ -162,7 +181,7 @@ def current() -> Agent | None:
 def shut_down(timeout: float = FLUSH_TIMEOUT) -> None:
     """End this process's agent, sending what is queued within ``timeout`` seconds.
 
-    Apps that reported through it do so no more; one that is attached later starts a new agent.
+    The next request of an app starts a new one.
     """
     global _agent
     agent = current()
@@ -181,52 +200,74 @@ def _hook() -> None:
     # Where multiprocessing's children pass by as well, and threads can still be started.
     if hasattr(threading, "_register_atexit"):
         threading._register_atexit(_main_thread_ended)
-    atexit.register(shut_down)
+    atexit.register(_end)
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=_wait_for_import, after_in_child=_forget)
+        os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_forget)
 
 
 def _main_thread_ended() -> None:
-    """The interpreter waits for the app's other threads next: while they serve, the agent goes on, until atexit."""
+    """The interpreter waits for the app's other threads next: while they serve, the agent goes on, until atexit.
+
+    A child of multiprocessing leaves without that. Those that still serve there start another agent.
+    """
     others = [thread for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()]
     multiprocessing = sys.modules.get("multiprocessing")
-    if not others or (multiprocessing is not None and multiprocessing.parent_process() is not None):
+    if not others:
+        _end()
+    elif multiprocessing is not None and multiprocessing.parent_process() is not None:
         shut_down()
 
 
-def _wait_for_import() -> None:
-    """A child forked while a module is being imported can never import it: nobody there ends what was begun."""
-    agent = current()
-    if agent is not None:
-        agent.reporter.wait_for_import(IMPORT_WAIT)
+def _end() -> None:
+    """The process ends: no agent is started any more."""
+    global _over
+    _over = True
+    shut_down()
 
 
-def _hook_forks() -> None:
-    """Let no call be in flight at a fork. Hooked once grpc has hooked its own: the last one hooked is the first run."""
-    global _forks_hooked
-    if not _forks_hooked and hasattr(os, "register_at_fork"):
-        _forks_hooked = True
+def _hook_forks_again() -> None:
+    """Hooked once more after grpc has hooked its own: what is hooked last is done first before a fork."""
+    global _hooked_again
+    if not _hooked_again and hasattr(os, "register_at_fork"):
+        _hooked_again = True
         os.register_at_fork(before=_before_fork, after_in_parent=_after_fork)
 
 
 def _before_fork() -> None:
-    global _held
+    """Let no call be in flight at a fork, nor any object of grpc's be there: a child could not do anything with it.
+
+    Nor any import: a child forked meanwhile can never import that module, since nobody there ends what was begun.
+    """
+    global _forker, _held
     agent = current()
-    if agent is not None and agent.reporter.hold(FORK_WAIT):
-        _held = agent.reporter
+    if agent is None or _forker == get_ident() or not _forking.acquire(True, FORK_WAIT):
+        return
+    _forker = get_ident()
+    reporter = agent.reporter
+    reporter.wait_for_import(IMPORT_WAIT)
+    held = reporter.hold(FORK_WAIT)
+    if not held:
+        reporter.interrupt()
+        held = reporter.hold(INTERRUPT_WAIT)
+    if held:
+        _held = reporter
+        reporter.disconnect()
+        forks.grpc_ends(GRPC_WAIT)
 
 
 def _after_fork() -> None:
-    global _held
-    held, _held = _held, None
-    if held is not None:
-        held.resume()
+    global _forker, _held
+    if _forker == get_ident():
+        held, _held, _forker = _held, None, 0
+        if held is not None:
+            held.resume()
+        _forking.release()
 
 
 def _forget() -> None:
     """In a child: the agent's threads stayed in the parent, and its locks may be held for ever."""
-    global _lock, _held
-    _lock, _held = allocate_lock(), None
+    global _lock, _forking, _forker, _held
+    _lock, _forking, _forker, _held = allocate_lock(), allocate_lock(), 0, None
     _leave_behind()
 
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from swprof_mw import forks
 from swprof_mw.config import Config
 from swprof_mw.failures import guarded
 from swprof_mw.names import EndpointNames
@@ -55,6 +56,8 @@ class Application:
         self._service: Service | None = None
         self._process = 0
         self._configure(Config.load(self._keywords))
+        if self.config.enabled:
+            forks.watch()
 
     def _configure(self, config: Config) -> None:
         self.config = config
@@ -79,11 +82,15 @@ class Application:
             peer: ``HOST:PORT`` of the client, empty if not known.
             sw8: the header's value, empty if there is none.
         """
+        process = os.getpid()
         outer = current_request.get()
-        if isinstance(outer, EntrySpan) and not outer.ended:
+        # A process that was forked in the middle of a request inherits it open, and has nothing to do with it.
+        if isinstance(outer, EntrySpan) and not outer.ended and outer.process_id == process:
             # Another path is a call that the app makes to an app in its own process: the request's own work.
             return NestedSpan(outer) if outer.covers(method, path) else None
-        service = self._service if self._process == os.getpid() else self.attach()
+        service = self._service
+        if self._process != process or (service is not None and service.ended):
+            service = self.attach()
         if service is None or (self._ignores and self.config.ignores(method, path)):
             return None
         span = EntrySpan(self, service, method, path, peer, sw8)
@@ -92,7 +99,10 @@ class Application:
         return span
 
     def attach(self) -> Service | None:
-        """Connect to this process's agent, started now if it is the first; None if we are off or not configured."""
+        """Connect to this process's agent, started now if it is the first.
+
+        None if we are off or not configured, or if the process is about to end.
+        """
         from swprof_mw import agent
 
         service = None

@@ -71,6 +71,11 @@ class EntrySpan(ProfiledSpan):
         self.mount = ("", "")
 
     @property
+    def process_id(self) -> int:
+        """Of the process that the request began in."""
+        return self._service.process_id
+
+    @property
     def wants_route(self) -> bool:
         """Whether a task is running that the route, known before the view runs, could match."""
         return self._service.tasks.current is not None

@@ -222,7 +222,9 @@ def test_apps_that_disagree_on_a_setting_of_the_process_are_told_once(
 def test_a_service_without_a_name_is_an_error() -> None:
     with pytest.raises(ConfigError, match="service_name is not set"):
         agent.attach(Config.load({}, environ={}), "")
-    assert agent.attach(Config.load({}, environ={}), "flask app").name == "flask app"
+    service = agent.attach(Config.load({}, environ={}), "flask app")
+    assert service is not None
+    assert service.name == "flask app"
 
 
 def test_properties_say_what_the_instance_is(recorded: Recorded) -> None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from swprof_mw import native
 from swprof_mw.failures import guarded
-from swprof_mw.reporter.channel import Connection, Refused, Unavailable, Untrusted
+from swprof_mw.reporter.channel import Connection, Interrupted, Refused, Unavailable, Untrusted
 from swprof_mw.reporter.jobs import Instance, Job, of_instance
 from swprof_mw.reporter.outbox import Outbox
 from swprof_mw.reporter.protocol import Call
-from swprof_mw.reporter.queues import of_queues
+from swprof_mw.reporter.queues import Queue, of_queues
 from swprof_mw.reporter.records import Finish, Segment, Snapshot
 from swprof_mw.reporter.troubles import Troubles
 
@@ -31,6 +31,7 @@ class Agenda:
         outboxes: segments, snapshots and finish reports.
         calling: held during each call.
         seconds_left: until the end; None while there is none in sight.
+        plain: whether to do without grpc.
 
     Attributes:
         calls: how many were begun.
@@ -42,12 +43,13 @@ class Agenda:
         outboxes: tuple[Outbox[Segment], Outbox[Snapshot], Outbox[Finish]],
         calling: Any,
         seconds_left: Callable[[], float | None],
+        plain: bool = False,
     ) -> None:
         self.calls = 0
         self._config = config
         self._calling = calling
         self._seconds_left = seconds_left
-        self._connection = Connection(config)
+        self._connection = Connection(config, plain=plain)
         self._troubles = Troubles()
         self._instances: list[Instance] = []
         self._queues = of_queues(*outboxes)
@@ -82,24 +84,38 @@ class Agenda:
 
     def drain(self) -> None:
         """Send what is queued, in the seconds left: at each address once, and at a single one twice."""
-        snapshots = self._queues[1]
-        snapshots.one_by_one = not _threads_start()
+        if not _threads_start():
+            self._connection.go_plain()  # grpc starts one for each stream
         for _ in range(max(self._connection.choices, 2)):
-            lost = any(len(queue.outbox) and self._attempt(queue) for queue in self._queues)
-            if not lost:
+            if not any(self._lost_over(queue) for queue in self._queues):
                 return
 
     def cancel(self) -> None:
         """End the call in progress. For other threads."""
         self._connection.cancel()
 
+    def interrupt(self) -> None:
+        """Break the call in progress off; it will be made again. For other threads."""
+        self._connection.interrupt()
+
     def close(self) -> None:
-        """End the connection."""
+        """End the connection. For other threads too, while ``calling`` is held: the next call opens another one."""
         self._connection.close()
+
+    def _lost_over(self, queue: Queue) -> bool:
+        """Send all that is in a queue, as long as it gets shorter. True if the connection was lost over it."""
+        left = len(queue.outbox)
+        while left and self._seconds_left() != 0.0:
+            if self._attempt(queue):
+                return True
+            before, left = left, len(queue.outbox)
+            if left >= before:
+                break
+        return False
 
     def _attend(self) -> bool:
         """Do what is due. True if the connection was lost over it."""
-        for job in tuple(self._jobs):
+        for job in self._in_order():
             if self._seconds_left() is not None:
                 return False
             if not job.wait and self._attempt(job):
@@ -109,6 +125,12 @@ class Agenda:
                 return True
         self._connection.move_on()
         return False
+
+    def _in_order(self) -> list[Job]:
+        """The jobs; where some time out, those that do come last, and what is queued is sent before any is tried."""
+        if not any(job.timeouts for job in self._jobs):
+            return list(self._jobs)
+        return sorted(self._jobs, key=lambda job: (job.timeouts > 0, job not in self._queues))
 
     @guarded("reporting")
     def _attempt(self, job: Job) -> bool:
@@ -120,18 +142,28 @@ class Agenda:
         except Refused as refused:
             self._troubles.refused(job, method, address, refused.code, str(refused))
             return False
+        except Interrupted:
+            job.pause.succeeded()
+            return True
         except Unavailable as failure:
             if failure.timed_out:
-                job.timeouts += 1
-                job.pause.failed()  # from now on: the others may need as long as it took
+                job.timed_out()
             else:
                 job.pause.succeeded()
             self._note(job, address, failure)
             return True
-        job.timeouts = 0
+        if job.timeouts:
+            self._forgive()
         job.pause.succeeded()
         self._troubles.over(job, method, address)
         return False
+
+    def _forgive(self) -> None:
+        """What had timed out is answered again: the other jobs that had need not wait."""
+        for job in self._jobs:
+            if job.timeouts:
+                job.timeouts = 0
+                job.pause.succeeded()
 
     def _note(self, job: Job, address: str, failure: Unavailable) -> None:
         if isinstance(failure, Untrusted):

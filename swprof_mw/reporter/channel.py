@@ -10,6 +10,7 @@ import grpc
 
 from swprof_mw.clock import monotonic_ns
 from swprof_mw.reporter.backoff import Backoff
+from swprof_mw.reporter.plain import PlainChannel
 from swprof_mw.reporter.tls import Trust
 
 if TYPE_CHECKING:
@@ -53,6 +54,10 @@ class Untrusted(Unavailable):
     """TLS does not come about, and nothing but another certificate or file will change that; the message says why."""
 
 
+class Interrupted(CallFailed):
+    """The call was broken off on our side, for a fork. It is to be made again."""
+
+
 class Refused(CallFailed):
     """The backend answered that it does not take this call: nothing is wrong with the connection."""
 
@@ -63,9 +68,10 @@ class Connection:
     Args:
         config: addresses, TLS and token.
         jitter: gives a number from 0 to 1, for tests.
+        plain: whether to do without grpc.
     """
 
-    def __init__(self, config: Config, jitter: Callable[[], float] = random.random) -> None:
+    def __init__(self, config: Config, jitter: Callable[[], float] = random.random, plain: bool = False) -> None:
         self._addresses: Sequence[str] = config.backend_services
         self._config = config
         self._index = 0
@@ -79,6 +85,8 @@ class Connection:
         self._trust = Trust(config)
         self._answered = False
         self._refused = False
+        self._plain = plain
+        self._interrupted = False
         self.last_error = ""
 
     @property
@@ -105,7 +113,9 @@ class Connection:
         Raises:
             Unavailable: nobody answered.
             Refused: the backend does not take it.
+            Interrupted: it was broken off.
         """
+        self._interrupted = False
         timeout = DEADLINE if deadline is None else min(deadline, DEADLINE)
         began = monotonic_ns()
         if self._failures % self.choices == 0:
@@ -136,6 +146,16 @@ class Connection:
         if channel is not None:
             channel.close()
 
+    def interrupt(self) -> None:
+        """Break the call in progress off, if there is one: it raises ``Interrupted``. For other threads too."""
+        self._interrupted = True
+        self.cancel()
+
+    def go_plain(self) -> None:
+        """Do without grpc from now on."""
+        self.close()
+        self._plain = True
+
     def close(self) -> None:
         """End the connection; the next call opens another one."""
         channel, self._channel = self._channel, None
@@ -154,12 +174,17 @@ class Connection:
 
     def _open(self) -> Any:
         self._answered = self._refused = False
+        if self._plain:
+            return PlainChannel(self.address, self._trust.context() if self._trust.enabled else None)
         if not self._trust.enabled:
             return grpc.insecure_channel(self.address, options=self._options)
         credentials = grpc.ssl_channel_credentials(*self._trust.files())
         return grpc.secure_channel(self.address, credentials, options=self._options)
 
     def _failed(self, code: str, error: str, timeout: float) -> CallFailed:
+        if self._interrupted:
+            self.close()
+            return Interrupted(code, error)
         self.last_error = error = self._masked(error)
         if code and code not in _NOT_THERE:
             self._refused = True
@@ -187,6 +212,11 @@ class Connection:
         self._failures += 1
         if self._failures % self.choices == 0:
             self._backoff.failed(self._round_began)
+
+
+def hook_forks() -> None:
+    """Let grpc hook what it does at a fork, if it does anything: with its first channel."""
+    grpc.insecure_channel("127.0.0.1:1").close()
 
 
 def _options(choices: int) -> tuple[tuple[str, int], ...]:

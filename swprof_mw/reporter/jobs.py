@@ -71,6 +71,11 @@ class Job:
         """Seconds until it is due, or tried again; 0 if it is now, infinite while there is nothing to do."""
         return max(self._until_due(), self.pause.wait)
 
+    def timed_out(self) -> None:
+        """Its call was not answered in time. The pause counts from now on: the others may need as long as it took."""
+        self.timeouts += 1
+        self.pause.failed()
+
     @property
     def patience(self) -> float:
         """Seconds that its next call may take."""

@@ -90,6 +90,10 @@ class Queue(Job):
         """All the time there is: a batch that takes too long gets smaller instead."""
         return DEADLINE
 
+    def timed_out(self) -> None:
+        """The call was not answered in time. No further pause: it comes after all others anyway."""
+        self.timeouts += 1
+
     def _make_smaller(self, size: int, refused: Refused, send: Send) -> None:
         """A batch of that size was refused. Raises what it was refused with if trying on at once is no use."""
         if refused.code in _OF_THE_CALL:
@@ -145,20 +149,15 @@ class Finishes(Queue):
 
 
 class Snapshots(Queue):
-    """Streams snapshots; where no thread can be started for that, or greenlets have taken its place, one by one.
-
-    Attributes:
-        one_by_one: whether they go so in any case.
-    """
+    """Streams snapshots; where greenlets have taken the place of threads, one by one."""
 
     def __init__(self, outbox: Outbox[Any], size: int) -> None:
         super().__init__(outbox, size, protocol.COLLECT_SNAPSHOT, encode.snapshot, iter)
         self._streamed = size
-        self.one_by_one = False
 
     def run(self, send: Send) -> None:
         """As of any queue."""
-        single = self.one_by_one or native.patched()
+        single = native.patched()
         self._full = 1 if single else self._streamed
         self._size = min(self._size, self._full)
         self.call = protocol.COLLECT_ONE_SNAPSHOT if single else protocol.COLLECT_SNAPSHOT

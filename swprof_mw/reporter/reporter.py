@@ -30,15 +30,17 @@ class Reporter:
 
     Args:
         config: the process-wide settings.
-        on_grpc: called on the loop's thread once grpc has been imported there.
+        on_grpc: called on the loop's thread once grpc has been imported there, and has hooked its own fork handlers.
+        plain: whether to do without grpc: in this process it must not be touched.
 
     Attributes:
         segments, snapshots, finishes: what waits to be sent.
     """
 
-    def __init__(self, config: Config, on_grpc: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, config: Config, on_grpc: Callable[[], None] = lambda: None, plain: bool = False) -> None:
         self._config = config
         self._on_grpc = on_grpc
+        self._plain = plain
         self.segments: Outbox[Segment] = Outbox(config.trace_reporter_max_buffer_size)
         self.snapshots: Outbox[Snapshot] = Outbox(config.profile_snapshot_transport_buffer_size)
         self.finishes: Outbox[Finish] = Outbox(_FINISHES)
@@ -97,6 +99,16 @@ class Reporter:
             timeout: seconds to wait for a call that is in flight. If it still is then, the answer is False.
         """
         return bool(self._calling.acquire(True, timeout))
+
+    def interrupt(self) -> None:
+        """Break the call in flight off, so that a ``hold`` need not wait for it. It is made again afterwards."""
+        if self._agenda is not None:
+            self._agenda.interrupt()
+
+    def disconnect(self) -> None:
+        """After a ``hold`` that was True: give up all that grpc holds for us. The next call connects anew."""
+        if self._agenda is not None:
+            self._agenda.close()
 
     def resume(self) -> None:
         """Calls may be made again, after a ``hold`` that was True."""
@@ -173,8 +185,11 @@ class Reporter:
         if self._agenda is None:
             with self._importing:
                 from swprof_mw.reporter.agenda import Agenda
+                from swprof_mw.reporter.channel import hook_forks
 
-            self._on_grpc()
+                if not self._plain:
+                    hook_forks()
+                self._on_grpc()
             outboxes = (self.segments, self.snapshots, self.finishes)
-            self._agenda = Agenda(self._config, outboxes, self._calling, self._seconds_left)
+            self._agenda = Agenda(self._config, outboxes, self._calling, self._seconds_left, self._plain)
         return self._agenda

@@ -65,6 +65,14 @@ class Trust:
         """
         return _authorities(trusted(self._config)), _read(self._config.tls_key), _read(self._config.tls_cert)
 
+    def context(self) -> ssl.SSLContext:
+        """The same for OpenSSL.
+
+        Raises:
+            ValueError: a file is not what it should be; the message says which.
+        """
+        return _context(self._config)
+
     def fault_before(self, address: str, timeout: float) -> str:
         """What there is against a connection to ``HOST:PORT``, if lately there was something; else empty.
 

@@ -1,0 +1,144 @@
+"""Bytes to and from a backend, with or without TLS, each step of it within a time.
+
+The socket is the interpreter's own, whatever gevent has put in its place, and so is the wait for it.
+"""
+
+from __future__ import annotations
+
+import _socket
+import contextlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from swprof_mw.clock import monotonic_ns
+
+if TYPE_CHECKING:
+    import ssl
+
+T = TypeVar("T")
+
+_PIECE = 65_536
+_NS = 1_000_000_000
+
+
+class Wire:
+    """A TCP connection, used by one thread.
+
+    Args:
+        address: ``HOST:PORT``, an IPv6 host in brackets.
+    """
+
+    def __init__(self, address: str) -> None:
+        host, _, port = address.rpartition(":")
+        self.host, self._port = host.strip("[]"), int(port)
+        self._socket: _socket.socket | None = None
+
+    def connect(self, until: int) -> None:
+        """Connect, to the first of the host's addresses that answers. ``until``: here and below, monotonic ns.
+
+        Raises:
+            OSError: none answers.
+            TimeoutError: here and below, it is too late.
+        """
+        failed = OSError(f"{self.host} has no address")
+        for family, kind, protocol, _, where in _socket.getaddrinfo(self.host, self._port, 0, _socket.SOCK_STREAM):
+            self._socket = _socket.socket(family, kind, protocol)
+            try:
+                self._within(until).connect(where)
+                self._socket.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+                return
+            except OSError as error:
+                failed = error
+                self.close()
+        raise failed
+
+    def send(self, data: bytes, until: int) -> None:
+        """Send all of it.
+
+        Raises:
+            OSError: the connection is broken.
+        """
+        self._within(until).sendall(data)
+
+    def receive(self, until: int) -> bytes:
+        """What comes next; nothing if the other side has ended the connection. Same errors as ``send``."""
+        return self._within(until).recv(_PIECE)
+
+    def arrived(self) -> bytes | None:
+        """What is here already, as ``receive`` gives it; None if that is nothing."""
+        try:
+            return self.receive(0)
+        except (BlockingIOError, TimeoutError):
+            return None
+
+    def interrupt(self) -> None:
+        """End the connection under a thread that waits for it. The one method for other threads."""
+        sock = self._socket
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.shutdown(_socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Give the socket back."""
+        sock, self._socket = self._socket, None
+        if sock is not None:
+            sock.close()
+
+    def _within(self, until: int) -> _socket.socket:
+        """The socket, told how long it may take; with ``until`` 0 it may not wait at all."""
+        if self._socket is None:
+            raise ConnectionError("not connected")
+        left = max(until - monotonic_ns(), 0) / _NS
+        if until and not left:
+            raise TimeoutError("timed out")
+        self._socket.settimeout(left)
+        return self._socket
+
+
+class TlsWire(Wire):
+    """The same with TLS.
+
+    Args:
+        context: the files.
+    """
+
+    def __init__(self, address: str, context: ssl.SSLContext) -> None:
+        import ssl
+
+        super().__init__(address)
+        self._more = ssl.SSLWantReadError
+        self._over = (ssl.SSLZeroReturnError, ssl.SSLEOFError)
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=self.host)
+
+    def connect(self, until: int) -> None:
+        """As without TLS, and then the handshake."""
+        super().connect(until)
+        self._step(self._tls.do_handshake, until)
+
+    def send(self, data: bytes, until: int) -> None:
+        """Send all of it."""
+        self._step(lambda: self._tls.write(data), until)
+
+    def receive(self, until: int) -> bytes:
+        """What comes next; nothing if the other side has ended the connection."""
+        try:
+            return self._step(lambda: self._tls.read(_PIECE), until)
+        except self._over:
+            return b""
+
+    def _step(self, step: Callable[[], T], until: int) -> T:
+        """Do it as soon as enough has come for it. What is to be said for it, or of its failure, goes out."""
+        while True:
+            try:
+                return step()
+            except self._more:
+                pass
+            finally:
+                if self._outgoing.pending:
+                    super().send(self._outgoing.read(), until or monotonic_ns() + _NS)
+            data = super().receive(until)
+            if data:
+                self._incoming.write(data)
+            else:
+                self._incoming.write_eof()

@@ -28,8 +28,8 @@ def exception_log(exception: BaseException, with_message: bool) -> tuple[tuple[s
 
 
 def _message(exception: BaseException) -> str:
-    """The exception's own text, which is the app's code and may fail itself."""
+    """The exception's own text, which is the app's code and may fail itself, in any way: without us it never ran."""
     try:
         return str(exception)[:_MESSAGE_LENGTH]
-    except Exception as failure:  # noqa: BLE001
+    except BaseException as failure:  # noqa: BLE001
         return f"<no text: {type(failure).__name__} in __str__>"

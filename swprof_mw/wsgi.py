@@ -107,9 +107,7 @@ class Exchange:
 
         def listen(*args: Any, **kwargs: Any) -> Any:
             write = start_response(*args, **kwargs)
-            # A server may be content with more than PEP 3333 allows; then so are we.
-            with suppress(ValueError, TypeError):
-                self.status = int((args[0] if args else kwargs.get("status", ""))[:3])
+            self._note(args[0] if args else kwargs.get("status"))
             return write
 
         return listen
@@ -131,6 +129,12 @@ class Exchange:
             span.leave()
             span.deactivate(token)
 
+    @guarded("reading a WSGI status")
+    def _note(self, status: Any) -> None:
+        # A server may be content with more than PEP 3333 allows; then so are we.
+        with suppress(ValueError, TypeError):
+            self.status = int(status[:3])
+
     def end(self) -> None:
         """The request is over."""
         self.span.end(self.status)
@@ -139,15 +143,24 @@ class Exchange:
     def wrap(self, environ: Mapping[str, Any], body: Iterable[bytes]) -> Body | None:
         """The body as one that tells its end; None where no code of the app is left to run.
 
-        That is so for a list or tuple, which the server only reads. And for a file in the server's own wrapper: the
-        server knows it by its type or identity and sends it by ``sendfile``, which any wrapper of ours would lose.
+        That is so for a list, tuple or bytes, which the server only reads. And for what the server knows by its type
+        or identity, which any wrapper of ours would lose: a file in its own wrapper, which it sends by ``sendfile``; an
+        object that cannot be iterated over, and says for example that the app has answered already.
         """
-        if type(body) in _PLAIN or _is_file(environ, body):
+        if _is_plain(body) or _is_file(environ, body):
             return None
-        return (SizedBody if hasattr(type(body), "__len__") else Body)(self, body)
+        kind = type(body)
+        if not (hasattr(kind, "__iter__") or hasattr(kind, "__getitem__")):
+            return None
+        return (SizedBody if hasattr(kind, "__len__") else Body)(self, body)
 
 
-_PLAIN = (list, tuple, bytes)
+_PLAIN = (list, tuple, bytes, str, bytearray)
+
+
+def _is_plain(body: object) -> bool:
+    """Whether ``body`` holds all of its chunks, and has nothing to close."""
+    return type(body) in _PLAIN or (isinstance(body, _PLAIN) and not hasattr(body, "close"))
 
 
 def _is_file(environ: Mapping[str, Any], body: object) -> bool:

@@ -535,6 +535,59 @@ def test_what_the_app_writes_reaches_the_server_while_a_task_runs(recorded: Reco
     assert (scope["state"], scope["more"]) == ("written", 1)
 
 
+@pytest.mark.parametrize("is_running", [False, True])
+def test_what_the_app_and_the_server_return_is_handed_on(is_running: bool, recorded: Recorded) -> None:
+    """Nothing should be; uvicorn closes the connection if something is."""
+    got: list[object] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> str:
+        got.append(await send(START))
+        return "the app's"
+
+    async def send(message: Any) -> str:
+        return "the server's"
+
+    traced = profiled(app, recorded) if is_running else wrapped(app)
+    assert asyncio.run(traced(http("/"), None, send)) == "the app's"
+    assert asyncio.run(traced({"type": "lifespan"}, None, send)) == "the app's"
+    assert got == ["the server's"] * 2
+
+
+def test_headers_that_can_be_read_only_once_are_left_to_whom_they_are_for(recorded: Recorded) -> None:
+    """ASGI asks for iterables of iterables, no more."""
+    pairs = [(b"sw8", b"x"), (b"content-type", b"text/plain")]
+    seen: list[object] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append([tuple(pair) for pair in scope["headers"]])
+        await send({**START, "headers": iter(pairs)})
+        await send({**START, "headers": [iter(pair) for pair in pairs]})
+
+    for headers in (iter(pairs), [iter(pair) for pair in pairs]):
+        sent = call(wrapped(app), http("/") | {"headers": headers}).sent
+        assert [[tuple(pair) for pair in message["headers"]] for message in sent] == [pairs, pairs]
+    assert seen == [pairs, pairs]
+    assert len(recorded.segments) == 2
+
+
+def test_a_scope_that_is_no_plain_dict_stays_itself_while_a_task_runs(recorded: Recorded) -> None:
+    class Own(dict[str, Any]):
+        """Knows of keys that are not there."""
+
+        def __missing__(self, key: str) -> str:
+            return "made up"
+
+    seen: list[object] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append((scope, scope["x"]))
+
+    scope = Own(http("/"))
+    call(profiled(app, recorded), scope)
+    assert seen == [(scope, "made up")]
+    assert type(seen[0][0]) is Own  # type: ignore[index]
+
+
 def test_an_error_of_the_server_reaches_the_app(recorded: Recorded) -> None:
     async def broken(message: Any) -> None:
         raise ConnectionError("reset")

@@ -86,6 +86,15 @@ class Strange(Exception):
         return 7  # type: ignore[return-value]
 
 
-@pytest.mark.parametrize(("exception", "kind"), [(Mute(), "ValueError"), (Strange(), "TypeError")])
+class Ending(Exception):
+    """One whose text ends the process, in the place of the app's own exception."""
+
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+
+@pytest.mark.parametrize(
+    ("exception", "kind"), [(Mute(), "ValueError"), (Strange(), "TypeError"), (Ending(), "SystemExit")]
+)
 def test_an_exception_that_fails_to_say_anything_is_logged_all_the_same(exception: Exception, kind: str) -> None:
     assert dict(exception_log(raised(exception), True))["message"] == f"<no text: {kind} in __str__>"

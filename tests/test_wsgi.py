@@ -326,6 +326,42 @@ def test_a_file_for_the_server_to_send_is_returned_as_it_is(recorded: Recorded) 
     assert len(recorded.segments) == 1
 
 
+class OwnList(list[bytes]):
+    """A framework's own kind of list."""
+
+
+class OwnBytes(bytes):
+    """A framework's own kind of bytes."""
+
+
+#: gunicorn knows one such by its identity: the app has answered on the socket itself.
+ALREADY_HANDLED = object()
+
+
+@pytest.mark.parametrize(
+    "body", [[b"a"], (b"a",), b"ab", OwnList([b"a"]), OwnBytes(b"ab"), bytearray(b"ab"), "ab", ALREADY_HANDLED, None]
+)
+def test_what_a_server_may_know_by_its_type_or_identity_is_returned_as_it_is(recorded: Recorded, body: Any) -> None:
+    assert entry(streaming(body))(make_environ(), lambda *_: lambda data: None) is body
+    assert dict(recorded.last.tags)["http.status_code"] == "200"
+
+
+class Unreadable:
+    """A status that a server was content with."""
+
+    def __getitem__(self, index: object) -> str:
+        raise LookupError(index)
+
+
+def test_a_status_that_cannot_be_read_is_the_servers_to_judge(recorded: Recorded) -> None:
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        start_response(Unreadable(), PLAIN)
+        return [b"here"]
+
+    assert ask(entry(app)).body == b"here"
+    assert dict(recorded.last.tags)["http.status_code"] == "500"
+
+
 def test_the_servers_write_reaches_the_app(recorded: Recorded) -> None:
     def write(data: bytes) -> None:
         """The server's."""

@@ -54,9 +54,23 @@ def peer(scope: Scope) -> str:
 
 
 def header(headers: Any, name: bytes) -> bytes:
-    """The first value of a header, its name in lower case; empty if there is none."""
+    """The first value of a header, its name in lower case; empty if there is none.
+
+    ASGI has headers as any iterable of iterables. Only what can be read twice is read: the rest is for the app, or for
+    the server.
+
+    Raises:
+        TypeError, ValueError: the headers are no iterable of pairs.
+    """
+    if not isinstance(headers, list | tuple):
+        if not hasattr(headers, "__iter__"):
+            raise TypeError("headers are to be iterable")
+        return b""
     value: bytes
-    for key, value in headers:
+    for pair in headers:
+        if hasattr(pair, "__next__"):
+            continue
+        key, value = pair
         if key == name:
             return value
     return b""

@@ -49,16 +49,16 @@ class SWProfilerMiddleware:
         self._framework = None
         return self if self._application.enabled else app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Any:
         """Call the app; its exceptions pass through."""
         request = self._open(scope)
         if request is None:
-            await self.app(scope, self._starting(scope, receive), send)
-            return
+            return await self.app(scope, self._starting(scope, receive), send)
         request.enter(sys._getframe())
         try:
-            await self.app(request.scope, request.receiving(receive), request.sending(send))
+            result = await self.app(request.scope, request.receiving(receive), request.sending(send))
             request.finish(FAILED)
+            return result
         except Exception as error:
             request.fail(error)
             raise

@@ -17,8 +17,9 @@ def scope_for(framework: Framework, span: Span, scope: Scope, head: Head) -> Sco
 
     While no profile task runs, the app's own: its requests are named at their end. While one runs, the name has to be
     there before the view is. An app of another kind below a parameter of a mount needs the mount's template by then.
+    A mapping of somebody's own making cannot be stood in for, and stays what it is.
     """
-    if not (span.wants_route or framework.mounts_vary):
+    if type(scope) not in (dict, WatchedScope) or not (span.wants_route or framework.mounts_vary):
         return scope
     if isinstance(span, EntrySpan) and not framework.knows_router(scope):
         span.route_by_path()

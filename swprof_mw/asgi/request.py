@@ -12,6 +12,7 @@ from swprof_mw.asgi.framework import Framework
 from swprof_mw.asgi.head import Head
 from swprof_mw.asgi.naming import name, scope_for
 from swprof_mw.asgi.types import Message, Receive, Scope, Send
+from swprof_mw.asgi.watched import WatchedScope
 from swprof_mw.failures import guarded
 from swprof_mw.span import CLIENT_GONE, FAILED, Span
 
@@ -70,7 +71,10 @@ class Request:
         """The server's ``receive``, for the app: it is how the app hears that the client is gone."""
 
         async def receive() -> Message:
-            message = await inner()
+            try:
+                message = await inner()
+            finally:
+                self._refresh()
             if not self._over:
                 self._received(message)
             return message
@@ -80,17 +84,26 @@ class Request:
     def sending(self, inner: Send) -> Send:
         """The server's ``send``, for the app."""
 
-        async def send(message: Message) -> None:
+        async def send(message: Message) -> Any:
             is_last = not self._over and self._ends_with(message)
             try:
-                await inner(message)
+                result = await inner(message)
             except OSError:  # it is how a server says that the client is gone
                 self.finish(CLIENT_GONE)
                 raise
+            finally:
+                self._refresh()
             if is_last:
                 self.finish(FAILED)
+            return result
 
         return send
+
+    @guarded("refreshing a scope")
+    def _refresh(self) -> None:
+        """Middleware further out may have written into its own scope meanwhile."""
+        if type(self.scope) is WatchedScope:
+            self.scope.refresh()
 
     @guarded("following a request")
     def _received(self, message: Message) -> None:

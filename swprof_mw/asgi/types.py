@@ -8,5 +8,6 @@ from typing import Any
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+# They should return None. What they do return is passed on: servers complain of it.
+Send = Callable[[Message], Awaitable[Any]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[Any]]

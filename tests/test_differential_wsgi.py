@@ -1,0 +1,55 @@
+"""Generated WSGI requests, each served twice: without us, and with. Server and app must not see a difference."""
+
+from __future__ import annotations
+
+import contextvars
+from typing import Any
+
+from hypothesis import given
+
+from swprof_mw.application import Application
+from swprof_mw.wsgi import WSGIEntry
+from tests.generated.amount import cases
+from tests.generated.observed import nothing_is_left, run_task, stop_task
+from tests.generated.wsgi_cases import CASES, Case
+from tests.generated.wsgi_world import World
+from tests.recorded import Recorded
+
+
+def application() -> Application:
+    """One that has an agent."""
+    made = Application(1, {"service_name": "shop"})
+    made.attach()
+    return made
+
+
+def observe(case: Case, traced: Application | None) -> list[tuple[Any, ...]]:
+    """What is seen of a case, with or without us."""
+    world = World(case)
+    app: Any = world.app
+    for _ in range(case.layers if traced is not None else 0):
+        app = WSGIEntry(traced, app)  # type: ignore[arg-type]
+    contextvars.copy_context().run(world.serve, app)
+    return world.log.events
+
+
+def full_path(case: Case) -> str:
+    """The name that a task has to ask for."""
+    path = case.changes.get("SCRIPT_NAME", ""), case.changes.get("PATH_INFO", "")
+    text = "".join(part for part in path if isinstance(part, str)) or "/"
+    return text if text.isascii() else text.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+@given(CASES)
+@cases(300)
+def test_no_difference(recorded: Recorded, case: Case) -> None:
+    traced = application()
+    stop_task(recorded)
+    bare = observe(case, None)
+    assert observe(case, traced) == bare
+    nothing_is_left(recorded)
+    run_task(recorded, full_path(case)[:150] or "/")
+    # A variable of a function that returns just when it is looked at dies a moment later: that is no difference.
+    seen = (observe(case, traced) for _ in range(3 if case.notices_its_end else 1))
+    assert any(each == bare for each in seen)
+    nothing_is_left(recorded)

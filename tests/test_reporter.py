@@ -15,6 +15,8 @@ from swprof_mw import native
 from swprof_mw.config import Config
 from swprof_mw.reporter import protocol
 from swprof_mw.reporter import reporter as reporter_module
+from swprof_mw.reporter.backoff import Backoff
+from swprof_mw.reporter.channel import Connection
 from swprof_mw.reporter.records import Finish, TaskCommand
 from swprof_mw.reporter.reporter import Reporter
 from tests.faulty import FINISH, KEEP_ALIVE, PROPERTIES, QUERY, SEGMENTS, SNAPSHOTS, Backend, black_hole, task_command
@@ -367,6 +369,82 @@ def test_one_instance_whose_queries_fail_does_not_starve_the_others(
     backend.wait(lambda: bool(bad.received))
 
 
+def hurry(monkeypatch: pytest.MonkeyPatch, deadline: float, pause: float) -> None:
+    """Calls have so many seconds, a connection that fails is tried again at once, and a job after its pause."""
+    for module in ("channel", "jobs", "queues"):
+        monkeypatch.setattr(f"swprof_mw.reporter.{module}.DEADLINE", deadline)
+    monkeypatch.setattr("swprof_mw.reporter.channel._LONGEST_PAUSE", deadline)
+    monkeypatch.setattr("swprof_mw.reporter.jobs.Backoff", lambda longest: Backoff(pause, pause, jitter=lambda: 1.0))
+
+
+def test_a_query_that_hangs_gets_ever_less_time_and_then_all_of_it_again(
+    backend: Backend, reporter: MakeReporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurry(monkeypatch, deadline=0.8, pause=0.2)
+    took: list[float] = []
+    original = Connection.call
+
+    def call(connection: Connection, what: Any, *args: Any) -> Any:
+        began = time.monotonic()
+        try:
+            return original(connection, what, *args)
+        finally:
+            if what.method == QUERY:
+                took.append(time.monotonic() - began)
+
+    monkeypatch.setattr(Connection, "call", call)
+    backend.fault(QUERY, hangs=True)
+    reporter(Probe(), profile_task_query_interval=0.1)
+    backend.wait(lambda: len(took) >= 5)
+    assert took[:5] == pytest.approx([0.8, 0.4, 0.2, 0.1, 0.8], abs=0.09)
+
+
+def test_segments_go_between_any_two_queries_that_hang(
+    backend: Backend, reporter: MakeReporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurry(monkeypatch, deadline=0.3, pause=0.1)
+    backend.fault(QUERY, hangs=True)
+    loop = reporter(*(Probe(f"shop {number}") for number in range(6)), profile_task_query_interval=0.1)
+    until = time.monotonic() + 4.0
+    while time.monotonic() < until:
+        loop.report_segment(segment())
+        time.sleep(0.02)
+    hanging = [call.method == QUERY for call in backend.received if call.method in (QUERY, SEGMENTS)]
+    assert sum(hanging) > 6
+    assert (True, True) not in itertools.pairwise(hanging)
+
+
+def test_what_waits_goes_to_a_backend_that_hung_as_soon_as_the_call_is_given_up(
+    backend: Backend, reporter: MakeReporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurry(monkeypatch, deadline=1.0, pause=0.9)
+    backend.fault(hangs=True)
+    loop = reporter()
+    loop.report_segment(segment())
+    backend.wait(lambda: len(backend.calls(SEGMENTS, answered=False)) == 3)
+    backend.heal(at_once=False)  # the third one goes on hanging
+    healed = time.monotonic()
+    backend.wait(lambda: bool(backend.calls(SEGMENTS)))
+    assert time.monotonic() - healed < 1.6
+
+
+def test_one_call_that_is_answered_again_is_enough_for_the_others_that_were_not(
+    backend: Backend, reporter: MakeReporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurry(monkeypatch, deadline=0.5, pause=3.0)
+    loop = reporter(Probe(), profile_task_query_interval=0.1, heartbeat_period=0.1)
+    backend.wait(lambda: len(backend.calls(QUERY)) == 1)
+    backend.fault(hangs=True)
+    loop.report_segment(segment())
+    wanted = {KEEP_ALIVE, SEGMENTS, QUERY}
+    backend.wait(lambda: wanted <= {call.method for call in backend.received if not call.answered})
+    backend.heal(at_once=False)
+    healed = time.monotonic()
+    backend.wait(lambda: wanted <= {call.method for call in backend.received if call.answered and call.at > healed})
+    again = [call.at for call in backend.received if call.answered and call.at > healed]
+    assert again[2] - again[0] < 0.5
+
+
 def test_an_instance_that_fails_inside_does_not_stop_the_loop(
     backend: Backend, reporter: MakeReporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -451,6 +529,86 @@ def test_a_backend_that_is_short_of_something_for_a_while_loses_nothing(
         loop.report_segment(segment(number))
     backend.wait(lambda: loop.segments.sent == 100)
     assert ids(backend) == list(range(100))
+
+
+@pytest.mark.parametrize("status", [Status.RESOURCE_EXHAUSTED, Status.INTERNAL, Status.UNKNOWN, Status.ABORTED])
+def test_nothing_is_dropped_for_what_a_backend_that_takes_nothing_says_of_it(
+    backend: Backend, reporter: MakeReporter, monkeypatch: pytest.MonkeyPatch, status: grpc.StatusCode
+) -> None:
+    hurry(monkeypatch, deadline=4.0, pause=0.01)
+    backend.fault(status=status)
+    loop = reporter()
+    for number in range(30):
+        loop.report_segment(segment(number))
+        loop.report_snapshot(snapshot(number))
+    loop.report_finish(Finish("shop", "shop-1", "one"))
+    backend.wait(lambda: len(backend.calls(SEGMENTS, answered=False)) > 40)
+    backend.heal()
+    backend.wait(lambda: loop.segments.sent == 30 and loop.snapshots.sent == 30 and loop.finishes.sent == 1)
+    assert sorted(ids(backend)) == list(range(30))
+    assert sorted(message.sequence for message in backend.messages(SNAPSHOTS)) == list(range(30))
+
+
+@pytest.mark.parametrize("status", [Status.RESOURCE_EXHAUSTED, Status.INTERNAL])
+def test_messages_refused_by_themselves_are_dropped_as_soon_as_others_are_taken(
+    backend: Backend, reporter: MakeReporter, monkeypatch: pytest.MonkeyPatch, status: grpc.StatusCode
+) -> None:
+    hurry(monkeypatch, deadline=4.0, pause=0.01)
+    backend.fault(
+        SEGMENTS,
+        status=status,
+        concerns=lambda message: any(each.operationName == "poison" for each in _spans(message)),
+    )
+    loop = reporter()
+    for number in range(3):
+        loop.report_segment(segment(number, "poison"))
+    backend.wait(lambda: len(backend.calls(SEGMENTS, answered=False)) > 20)
+    assert (len(loop.segments), loop.segments.refused) == (3, 0)
+    for number in range(3, 6):
+        loop.report_segment(segment(number))
+    backend.wait(lambda: loop.segments.sent == 3 and loop.segments.refused == 3)
+    assert sorted(set(ids(backend))) == [3, 4, 5]
+    assert len(loop.segments) == 0
+
+
+def test_a_message_that_is_taken_after_all_is_not_dropped(
+    backend: Backend, reporter: MakeReporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurry(monkeypatch, deadline=4.0, pause=0.01)
+    backend.stop()
+    loop = reporter()
+    for number in range(3):
+        loop.report_segment(segment(number, "late" if number == 0 else "/"))
+    # Once in a batch of three, four times by itself: then another one is taken, and at the next try this one too.
+    backend.fault(
+        SEGMENTS,
+        status=Status.RESOURCE_EXHAUSTED,
+        concerns=lambda message: any(each.operationName == "late" for each in _spans(message)),
+        times=5,
+    )
+    backend.start()
+    backend.wait(lambda: loop.segments.sent == 3)
+    assert sorted(ids(backend)) == [0, 1, 2]
+    assert loop.segments.refused == 0
+
+
+@pytest.mark.parametrize("status", [Status.INVALID_ARGUMENT, Status.RESOURCE_EXHAUSTED, Status.INTERNAL])
+def test_a_finish_report_is_never_given_up(
+    backend: Backend, reporter: MakeReporter, monkeypatch: pytest.MonkeyPatch, status: grpc.StatusCode
+) -> None:
+    hurry(monkeypatch, deadline=4.0, pause=0.01)
+    backend.fault(FINISH, status=status, concerns=lambda message: message.taskId == "one")
+    loop = reporter()
+    for task in ("one", "two", "three"):
+        loop.report_finish(Finish("shop", "shop-1", task))
+    backend.wait(lambda: loop.finishes.sent == 2)
+    assert [message.taskId for message in backend.messages(FINISH)] == ["two", "three"]
+    tried = len(backend.calls(FINISH, answered=False))
+    backend.wait(lambda: len(backend.calls(FINISH, answered=False)) > tried + 20)
+    assert len(loop.finishes) == 1
+    backend.heal()
+    backend.wait(lambda: loop.finishes.sent == 3)
+    assert [message.taskId for message in backend.messages(FINISH)][-1] == "one"
 
 
 def test_a_record_that_cannot_be_encoded_is_left_out_and_counted(backend: Backend, reporter: MakeReporter) -> None:

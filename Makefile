@@ -3,13 +3,15 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test lint types unit test-oldest test-oap accuracy accuracy-short protocol settings clean
+.PHONY: help setup demo test lint types unit test-oldest test-oap test-processes test-accuracy accuracy accuracy-short protocol settings clean
 
 help:
 	@echo "make demo      profile the three example apps through the embedded collector"
 	@echo "make test      lint, types and tests"
 	@echo "make test-oldest  the adapters on the oldest supported libraries"
 	@echo "make accuracy  are profiles true? every server, app and Python that is here (takes long)"
+	@echo "make test-accuracy  a profile shows the request and only the request, on each of them (ten minutes)"
+	@echo "make test-processes  hundreds of forks, and every server in each of its ways (some minutes)"
 	@echo "make test-oap  the example apps against a real SkyWalking OAP (needs Java 11+ and Maven)"
 	@echo "make protocol  rebuild the descriptor set from proto/"
 	@echo "make settings  rewrite docs/settings.md"
@@ -35,7 +37,7 @@ types: setup
 	$(BIN)/mypy
 
 unit: setup
-	$(BIN)/python -m pytest -m "not oap" -q
+	$(BIN)/python -m pytest -m "not oap and not accuracy and not processes" -q
 
 # The adapters' and the protocol's tests on the oldest supported libraries, and Python 3.10 where there is one.
 OLDEST_TESTS := $(wildcard tests/test_asgi*.py tests/test_django*.py tests/test_flask*.py) tests/test_wsgi.py \
@@ -52,11 +54,17 @@ test-oldest: .venv-oldest/.done
 test-oap: setup
 	$(BIN)/python -m pytest -m oap -q
 
+test-processes: setup
+	$(BIN)/python -m pytest -m processes -q
+
+test-accuracy: setup
+	$(BIN)/python -m pytest -m accuracy -q
+
 accuracy: setup
 	PYTHONPATH=. $(BIN)/python bench/accuracy.py
 
 accuracy-short: setup
-	PYTHONPATH=. $(BIN)/python bench/accuracy.py --short --bursts 3
+	PYTHONPATH=. $(BIN)/python bench/accuracy.py --short --bursts 3 --repeat 3
 
 protocol: setup
 	$(BIN)/python scripts/protocol.py

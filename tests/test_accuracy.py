@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.accuracy import faults, run
+from bench.accuracy import ROUNDS, gaps, lies, run
 from bench.cases import CASES, Case
 from bench.environments import available
 
@@ -18,5 +18,11 @@ from bench.environments import available
 @pytest.mark.parametrize("version", ["3.10", "3.11", "3.12", "3.13"])
 def test_a_profile_shows_the_request_and_only_the_request(version: str, case: Case) -> None:
     assert version in available(), f"no Python {version} on this machine"
-    [measured] = run(version, case)
-    assert not faults(measured), measured
+    found = []
+    for _ in range(ROUNDS):
+        [measured] = run(version, case)
+        assert not lies(measured), measured
+        found.append(gaps(measured))
+        if not found[-1]:
+            return
+    pytest.fail(f"in each round something is missing: {found}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from swprof_mw.clock import monotonic_ns
 from swprof_mw.native import get_ident
 from swprof_mw.profiling.activity import Activity, Doing, held_up
+from swprof_mw.profiling.locate.collection import no_collection
 from swprof_mw.profiling.locate.locator import Locator, Sample
 from swprof_mw.profiling.locate.strand import State
 from swprof_mw.profiling.stacks import Stacks
@@ -75,13 +76,14 @@ class Observer:
         # The first sample of a request is due at once.
         was_due = max(profiler.due for profiler in due)
         late = monotonic_ns() - was_due if was_due else 0
-        look = self._locator.look()
         seen: list[tuple[SegmentProfiler, int, Sample | None]] = []
-        for profiler in due:
-            sample = look.locate(profiler.span)
-            seen.append((profiler, monotonic_ns(), sample))
-        # Its frames are the app's, with all their variables: not a moment longer than needed.
-        del look
+        with no_collection():
+            look = self._locator.look()
+            for profiler in due:
+                sample = look.locate(profiler.span)
+                seen.append((profiler, monotonic_ns(), sample))
+            # Its frames are the app's, with all their variables: not a moment longer than needed.
+            del look
         # Not before: it reads a file, and lets others have the GIL.
         still = late > min(profiler.period for profiler in due) and self._activity.stood_still(was_due)
         doing = self._activity.look(self._threads(seen), late)

@@ -48,6 +48,8 @@ def start_new_thread(function: Callable[..., object], arguments: tuple[Any, ...]
     Raises:
         RuntimeError: the system allows no thread now.
     """
+    if _monitoring is None:
+        return _start_new_thread(function, arguments)
     return _start_new_thread(_run_unobserved, (function, arguments))
 
 
@@ -56,7 +58,7 @@ def _run_unobserved(function: Callable[..., object], arguments: tuple[Any, ...])
 
     Those who listen are told of all threads otherwise, and not all can tell them apart: cProfile takes them for one.
     """
-    tool = next(filter(_take, _TOOLS), None) if _monitoring is not None else None
+    tool = next(filter(_take, _TOOLS), None)
     if tool is None:
         function(*arguments)
         return

@@ -8,6 +8,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
+from types import FrameType
 
 import pytest
 
@@ -27,10 +28,10 @@ def threads() -> int:
     """Threads of samplers."""
     found = 0
     for top in sys._current_frames().values():
-        frame = top
-        while frame.f_back is not None:
+        frame: FrameType | None = top
+        while frame is not None:
+            found += frame.f_code is Sampler._run.__code__
             frame = frame.f_back
-        found += frame.f_code is Sampler._run.__code__
     return found
 
 

@@ -1,6 +1,6 @@
 """Debuggers, coverage, tracers and other profilers in the same process: they see what they see without us, so do we.
 
-Each tool runs in a process of its version of Python, `tests.style_apps.beside`, and watches the same requests with and
+Most tools run in a process of each version of Python, `tests.style_apps.beside`, and watch the same requests with and
 without us.
 """
 
@@ -10,16 +10,24 @@ import functools
 import json
 import os
 import subprocess
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import gevent
+import greenlet
 import pytest
 
 from bench.environments import available, interpreter
+from swprof_mw.application import Application
+from swprof_mw.wsgi import WSGIEntry
 from tests.environments import environment
+from tests.recorded import Recorded
+from tests.sampled import work
 from tests.style_apps.beside import TOOLS
 from tests.style_apps.tool import Tool
+from tests.wsgi_client import App, ask
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ("coverage>=7.9", "pyinstrument>=5", "yappi>=1.6")
@@ -71,3 +79,93 @@ def test_our_profile_shows_the_requests_own_functions_beside_it(version: str, to
     assert result["missing"] == []
     own = [stack for stack in result["stacks"] if any(".own_" in line for line in stack)]
     assert len(own) >= 0.95 * len(result["stacks"])
+
+
+# greenlet's tracer, of which there is one a thread.
+
+
+class GreenletTracer:
+    """Writes down each switch, and passes it on to the tracer that it found."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self._found: Callable[[str, Any], object] | None = None
+
+    def start(self) -> None:
+        """Trace the thread that calls."""
+        self._found = greenlet.settrace(self._trace)
+
+    def stop(self) -> None:
+        """Put back what was there."""
+        greenlet.settrace(self._found)
+
+    def _trace(self, event: str, arguments: Any) -> None:
+        self.events.append(f"{event} {' '.join(map(name_of, arguments))}")
+        if self._found is not None:
+            self._found(event, arguments)
+
+
+def name_of(one: Any) -> str:
+    """The function that a greenlet runs, or what it is."""
+    function = getattr(one, "_run", None)
+    return str(getattr(function, "__name__", type(one).__name__))
+
+
+def own_child() -> None:
+    """Works and waits in turn."""
+    for _ in range(8):
+        gevent.sleep(0.005)
+        work(0.005)
+
+
+def own_view(environ: dict[str, Any], start_response: Callable[..., object]) -> list[bytes]:
+    """Spawns what does its work; says when that begins and when it is over."""
+    environ["says"]("begin")
+    gevent.spawn(own_child).join()
+    environ["says"]("end")
+    gevent.sleep(0.005)
+    start_response("200 OK", [])
+    return [b""]
+
+
+def traced(app: App, on: str = "", off: str = "") -> list[str]:
+    """What a tracer sees of a request on a greenlet of its own, if it is started and stopped at these moments."""
+    tracer = GreenletTracer()
+
+    def says(moment: str) -> None:
+        if moment == on:
+            tracer.start()
+        if moment == off:
+            tracer.stop()
+
+    def request() -> None:
+        ask(app, "/own", says=says)
+
+    says("before")
+    gevent.spawn(request).get()
+    says("after")
+    return tracer.events
+
+
+@pytest.fixture
+def _hub() -> Iterator[None]:
+    yield
+    gevent.get_hub().destroy()
+
+
+@pytest.mark.usefixtures("_hub")
+@pytest.mark.parametrize(("on", "off"), [("before", "after"), ("begin", "end"), ("begin", "after")])
+def test_another_tracer_of_greenlets_may_come_and_go(on: str, off: str, recorded: Recorded) -> None:
+    alone = traced(own_view, on, off)
+    app = WSGIEntry(Application(7000, {"service_name": "shop"}), own_view)
+    traced(app)
+    recorded.profile("/own")
+    for _ in range(2):
+        assert traced(app, on, off) == alone
+        gevent.sleep(0)
+        assert greenlet.gettrace() is None
+    first, *_, last = recorded.snapshots
+    for segment in (first.segment_id, last.segment_id):
+        stacks = [one.stack for one in recorded.snapshots if one.segment_id == segment]
+        assert any("own_child" in line for stack in stacks for line in stack), stacks
+    assert first.segment_id != last.segment_id

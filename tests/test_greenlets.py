@@ -14,7 +14,8 @@ import greenlet
 import pytest
 
 from swprof_mw.application import Application
-from swprof_mw.profiling.locate.place import current_greenlet, current_request
+from swprof_mw.profiling.locate.locator import Locator
+from swprof_mw.profiling.locate.place import Place, current_greenlet, current_request
 from swprof_mw.span import EntrySpan
 from tests.recorded import Recorded
 
@@ -149,6 +150,22 @@ def test_a_task_whose_work_is_on_a_greenlet_is_found_there(recorded: Recorded) -
     asyncio.run(request())
     found = {tuple(map(function, snapshot.stack[1:])) for snapshot in recorded.snapshots}
     assert ("computes", "burn") in found
+
+
+def test_a_request_that_ends_while_it_is_looked_for_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Place()
+
+    def is_running(task: Any) -> bool:
+        place.leave()
+        return bool(task.get_coro().cr_running)
+
+    async def request() -> None:
+        place.enter_task(sys._getframe(), asyncio.current_task(), asyncio.get_running_loop())
+        monkeypatch.setattr("swprof_mw.profiling.locate.tasks.is_running", is_running)
+        greenlet.greenlet(lambda: Locator().look().locate(place)).switch()
+
+    asyncio.run(request())
+    assert place.task is None
 
 
 def test_another_tracer_goes_on_and_ours_is_taken_off(serve: Callable[[Handler], list[tuple[str, ...]]]) -> None:

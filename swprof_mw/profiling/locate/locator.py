@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from types import FrameType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from swprof_mw.profiling.locate import greenlets, tasks
 from swprof_mw.profiling.locate.frames import Position, inward, positions_of
@@ -141,7 +141,7 @@ class Look:
         positions = inward(top, entry)
         if top is None or positions is None:
             if task is not None and tasks.is_running(task):
-                return self._on_greenlet_of(place), []
+                return self._on_greenlet_of(place, task), []
             if task is not None:
                 return tasks.suspended(task, after=entry), []
             return greenlets.suspended(place.greenlet, after=entry), []
@@ -153,19 +153,19 @@ class Look:
         waits_on = self._workers.blocked_on(top)
         return Strand(positions, State.ON_THREAD, place.thread_id, waits_on, place.greenlet), []
 
-    def _on_greenlet_of(self, place: Place) -> Strand | None:
+    def _on_greenlet_of(self, place: Place, task: Any) -> Strand | None:
         """The strand of a task that runs a greenlet inside, as SQLAlchemy's asyncio extension does; else None.
 
         The greenlet's stack does not lead out to the task. So it is the task's only if the task runs both before and
         after that stack is found, on a stack that is no event loop's: or, torn, it might be another request's.
         """
         top = sys._current_frames().get(place.thread_id)
-        if top is None or not tasks.is_running(place.task) or sys._current_frames().get(place.thread_id) is not top:
+        if top is None or not tasks.is_running(task) or sys._current_frames().get(place.thread_id) is not top:
             return None
         positions = positions_of(top)
         if self._workers.runs_others(positions):
             return None
-        return Strand(positions, State.ON_THREAD, place.thread_id, sets=place.task)
+        return Strand(positions, State.ON_THREAD, place.thread_id, sets=task)
 
     def _path(self, place: Place, own: Strand, hosted: list[Work]) -> list[Strand]:
         """The strands from the request's own to the one that works for it now; if none does, to what it waits for."""

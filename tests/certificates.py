@@ -5,9 +5,11 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+HERE = ("DNS:localhost", "IP:127.0.0.1")
+
 
 class Authority:
-    """Signs certificates for ``localhost``.
+    """Signs certificates for this machine.
 
     Args:
         directory: where its files and those of what it signs are put.
@@ -22,13 +24,19 @@ class Authority:
         subject = ("-subj", f"/CN={name}", "-keyout", str(self.key), "-out", str(self.certificate))
         _openssl("req", "-x509", *_NEW_KEY, "-days", "2", *subject)
 
-    def sign(self, name: str) -> tuple[Path, Path]:
-        """The files of a new private key and of its certificate, which is good for ``localhost``."""
+    def sign(self, name: str, hosts: tuple[str, ...] = HERE, days: int = 2) -> tuple[Path, Path]:
+        """The files of a new private key and of its certificate.
+
+        Args:
+            name: its own, and that of its files.
+            hosts: what it is good for.
+            days: for how long from now on; -1: it expired yesterday.
+        """
         key, request, certificate = (self._directory / f"{name}.{end}" for end in ("key", "csr", "pem"))
         extensions = self._directory / f"{name}.ext"
-        extensions.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+        extensions.write_text(f"subjectAltName={','.join(hosts)}\n")
         _openssl("req", *_NEW_KEY, "-subj", f"/CN={name}", "-keyout", str(key), "-out", str(request))
-        signer = ("-CA", str(self.certificate), "-CAkey", str(self.key), "-CAcreateserial", "-days", "2")
+        signer = ("-CA", str(self.certificate), "-CAkey", str(self.key), "-CAcreateserial", "-days", str(days))
         files = ("-in", str(request), "-out", str(certificate), "-extfile", str(extensions))
         _openssl("x509", "-req", *signer, *files)
         return key, certificate

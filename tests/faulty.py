@@ -62,6 +62,7 @@ class Fault:
 
     Attributes:
         status: it ends with that status; None: it is answered.
+        details: what the status comes with.
         delay: it takes so many seconds longer.
         hangs: it is never answered.
         after: of a stream, so many messages are read before it fails; None: all of them.
@@ -70,6 +71,7 @@ class Fault:
     """
 
     status: grpc.StatusCode | None = None
+    details: str = "as it was bidden"
     delay: float = 0.0
     hangs: bool = False
     after: int | None = None
@@ -86,6 +88,7 @@ class Backend:
         client_ca: PEM of the authority that clients' certificates must come from; None: they need none.
 
     Attributes:
+        tls: what it presents from the next start on.
         received: every call so far, also those that failed.
         commands: what a query is answered with, by the service that asks; each is sent once.
         faults: by method; ``*`` is for all the others.
@@ -97,7 +100,7 @@ class Backend:
         self.faults: dict[str, Fault] = {}
         self.port = 0
         self._token = token
-        self._tls = tls
+        self.tls = tls
         self._client_ca = client_ca
         self._hits: dict[str, int] = {}
         self._server: grpc.Server | None = None
@@ -107,7 +110,7 @@ class Backend:
     @property
     def address(self) -> str:
         """``HOST:PORT``, the same one after a stop too. With TLS the name that the certificate is for."""
-        return f"{'localhost' if self._tls else '127.0.0.1'}:{self.port}"
+        return f"{'localhost' if self.tls else '127.0.0.1'}:{self.port}"
 
     def start(self) -> Backend:
         """Listen; returns itself."""
@@ -118,10 +121,10 @@ class Backend:
             options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 64 << 20)],
         )
         where = f"127.0.0.1:{self.port}"
-        if self._tls is None:
+        if self.tls is None:
             self.port = server.add_insecure_port(where)
         else:
-            credentials = grpc.ssl_server_credentials([self._tls], self._client_ca, self._client_ca is not None)
+            credentials = grpc.ssl_server_credentials([self.tls], self._client_ca, self._client_ca is not None)
             self.port = server.add_secure_port(where, credentials)
         server.start()
         self._server = server
@@ -214,7 +217,7 @@ class Backend:
             context.abort(grpc.StatusCode.CANCELLED, "it hung to the end")
         self._stopping.wait(fault.delay)
         if fault.status is not None:
-            context.abort(fault.status, "as it was bidden")
+            context.abort(fault.status, fault.details)
 
     def _commands(self, query: Any) -> Any:
         with self._changed:

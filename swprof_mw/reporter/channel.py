@@ -197,7 +197,7 @@ class Connection:
         self._leave()
         if not fault:
             return Unavailable(code, error)
-        self.last_error = f"{fault} ({error})" if error else fault
+        self.last_error = fault if not error or fault in error else f"{fault} ({error})"
         return Untrusted(code, self.last_error)
 
     def _masked(self, error: str) -> str:

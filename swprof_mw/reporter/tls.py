@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ _HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")
 
 #: So long a failure makes us ask first, ns; then grpc is tried again in any case.
 _DOUBTFUL = 60_000_000_000
+_MISSED = "it speaks TLS, and we do not: set force_tls or tls_ca"
 #: Each step of asking takes so many seconds at the most.
 _STEP = 1.0
 
@@ -85,8 +87,11 @@ class Trust:
 
     def fault_after(self, address: str, error: str, timeout: float) -> str:
         """Why a connection failed, as far as certificates or files are the cause; else empty. ``error`` is grpc's."""
-        if not self.enabled or "timed out" in error:
+        if "timed out" in error:
             return ""
+        if not self.enabled:
+            ended = "closed" in error or "reset" in error
+            return _MISSED if ended and speaks_tls(address, min(timeout, _STEP)) else ""
         found = fault(self._config, address, min(timeout, _STEP)) or told(error)
         if found:
             self._doubtful_until = monotonic_ns() + _DOUBTFUL
@@ -113,32 +118,41 @@ def fault(config: Config, address: str, timeout: float) -> str:
     Args:
         timeout: seconds, for each step.
     """
-    if native.patched():
-        return ""  # ssl and socket are gevent's, and this thread is none of its own
-    try:
-        import ssl
-    except ImportError:
+    if not _usable():
         return ""
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
+    import ssl
+
     try:
         context = _context(config)
     except ValueError as error:
         return str(error)
     try:
-        with (
-            socket.create_connection((host, int(port)), timeout) as plain,
-            context.wrap_socket(plain, server_hostname=host) as connection,
-        ):
+        with _connected(context, address, timeout) as connection:
             return _ended(connection, bool(config.tls_cert))
     except ssl.SSLCertVerificationError as error:
-        return _of_certificate(error, host, config)
+        return _of_certificate(error, _split(address)[0], config)
     except ssl.SSLEOFError:
         return ""
     except ssl.SSLError as error:
         return _of_handshake(error, bool(config.tls_cert))
     except OSError:
         return ""
+
+
+def speaks_tls(address: str, timeout: float) -> bool:
+    """Whether ``HOST:PORT`` does, with whatever certificate; ``timeout`` as of ``fault``."""
+    if not _usable():
+        return False
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    try:
+        with _connected(context, address, timeout):
+            return True
+    except OSError:
+        return False
 
 
 def told(error: str) -> str:
@@ -148,6 +162,33 @@ def told(error: str) -> str:
     if "Hostname Verification" in error or "is not in peer certificate" in error:
         return "its certificate is for another host"
     return ""
+
+
+def _usable() -> bool:
+    """Whether there is ``ssl``, and it is not gevent's: the reporter's thread has none of its greenlets."""
+    if native.patched():
+        return False
+    try:
+        import ssl  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def _split(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+@contextlib.contextmanager
+def _connected(context: ssl.SSLContext, address: str, timeout: float) -> Iterator[ssl.SSLSocket]:
+    """A connection to ``HOST:PORT``, after its handshake. An ``OSError`` if there is none."""
+    host, port = _split(address)
+    with (
+        socket.create_connection((host, port), timeout) as plain,
+        context.wrap_socket(plain, server_hostname=host) as connection,
+    ):
+        yield connection
 
 
 def _context(config: Config) -> ssl.SSLContext:

@@ -2,7 +2,8 @@
 
 It needs Java 11+ and Maven. The first start fetches the jars (132 MB, about a minute), later ones take about 6 s.
 Run as a program it reads OAP_GRPC_PORT (11800), OAP_HTTP_PORT (12800), OAP_TOKEN (agents must send it), and
-OAP_TLS=true with OAP_TLS_KEY and OAP_TLS_CERT (PEM files). OAP_HOME, always read, is where the jars are kept.
+OAP_TLS=true with OAP_TLS_KEY and OAP_TLS_CERT (PEM files), and OAP_CLIENT_CA (PEM file of the authority that agents'
+certificates must come from). OAP_HOME, always read, is where the jars are kept.
 """
 
 from __future__ import annotations
@@ -148,6 +149,7 @@ class OapServer:
         token: what agents must send as ``authentication``; empty lets everybody in.
         tls_key: a PEM file; with ``tls_cert`` the gRPC port speaks TLS.
         tls_cert: a PEM file.
+        client_ca: a PEM file; with it, agents must show a certificate of that authority.
 
     Raises:
         StartError: Java or Maven is missing, a port is taken, or OAP died or did not answer within 60 s.
@@ -160,15 +162,16 @@ class OapServer:
         token: str = "",
         tls_key: str | Path | None = None,
         tls_cert: str | Path | None = None,
+        client_ca: str | Path | None = None,
     ) -> None:
-        if (tls_key is None) != (tls_cert is None):
+        if (tls_key is None) != (tls_cert is None) or (client_ca is not None and tls_key is None):
             raise ValueError(f"TLS needs both tls_key and tls_cert, got {tls_key!r} and {tls_cert!r}")
         command = [_program("java"), "-Xms128m", "-Xmx512m", "-cp", f"{HERE / 'config'}:{jars()}/*", MAIN_CLASS]
         try:
-            self.grpc_port, self.http_port = free_ports(grpc_port, http_port)
+            self.grpc_port, self.http_port, self._core_port = free_ports(grpc_port, http_port, 0)
         except OSError as error:
             raise StartError(f"port {grpc_port} or {http_port} of 127.0.0.1 is taken: {error}") from error
-        self.child = Child(command, self._environment(token, tls_key, tls_cert))
+        self.child = Child(command, self._environment(token, tls_key, tls_cert, client_ca))
         try:
             self._wait()
         except BaseException:
@@ -195,12 +198,18 @@ class OapServer:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _environment(self, token: str, key: str | Path | None, cert: str | Path | None) -> dict[str, str]:
+    def _environment(
+        self, token: str, key: str | Path | None, cert: str | Path | None, client_ca: str | Path | None
+    ) -> dict[str, str]:
         own = {"OAP_GRPC_PORT": str(self.grpc_port), "OAP_HTTP_PORT": str(self.http_port)}
         if token:
             own["OAP_TOKEN"] = token
         if key and cert:
             own |= {"OAP_TLS": "true", "OAP_TLS_KEY": str(key), "OAP_TLS_CERT": str(cert)}
+        if client_ca:
+            # Of a port that other OAPs use too it never asks for certificates; agents then get one of their own.
+            own |= {"OAP_CLIENT_CA": str(client_ca), "OAP_AGENTS_PORT": str(self.grpc_port)}
+            own["OAP_GRPC_PORT"] = str(self._core_port)
         # Only the log level may come from outside; the rest is what the caller has said.
         inherited = {name: os.environ[name] for name in os.environ if not name.startswith("OAP_") or name == "OAP_LOG"}
         return inherited | own
@@ -233,8 +242,9 @@ def main() -> None:
         # Also where a shell has put us into the background, with SIGINT ignored.
         signal.signal(number, signal.default_int_handler)
     key, cert = (env.get("OAP_TLS_KEY"), env.get("OAP_TLS_CERT")) if env.get("OAP_TLS") == "true" else (None, None)
+    ca = env.get("OAP_CLIENT_CA") if key else None
     ports = int(env.get("OAP_GRPC_PORT", 11800)), int(env.get("OAP_HTTP_PORT", 12800))
-    with contextlib.suppress(KeyboardInterrupt), OapServer(*ports, env.get("OAP_TOKEN", ""), key, cert) as oap:
+    with contextlib.suppress(KeyboardInterrupt), OapServer(*ports, env.get("OAP_TOKEN", ""), key, cert, ca) as oap:
         print(f"OAP: agents report to {oap.grpc_address}, GraphQL on {oap.url}, pid {oap.child.pid}", flush=True)
         raise StartError(f"OAP ended with {oap.child.process.wait()}:\n{oap.child.tail()}")
 

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test lint types unit test-oldest test-oap test-processes test-accuracy accuracy accuracy-short protocol settings clean
+.PHONY: help setup demo test lint types unit test-oldest test-oap test-suites test-processes test-accuracy accuracy accuracy-short protocol settings clean
 
 help:
 	@echo "make demo      profile the three example apps through the embedded collector"
@@ -13,6 +13,7 @@ help:
 	@echo "make test-accuracy  a profile shows the request and only the request, on each of them (ten minutes)"
 	@echo "make test-processes  hundreds of forks, and every server in each of its ways (some minutes)"
 	@echo "make test-oap  the example apps against a real SkyWalking OAP (needs Java 11+ and Maven)"
+	@echo "make test-suites  Flask's and Starlette's own tests with our middleware in every app"
 	@echo "make protocol  rebuild the descriptor set from proto/"
 	@echo "make settings  rewrite docs/settings.md"
 
@@ -53,6 +54,10 @@ test-oldest: .venv-oldest/.done
 
 test-oap: setup
 	$(BIN)/python -m pytest -m oap -q
+
+# Flask's and Starlette's own tests with our middleware in every app (downloads them; some minutes).
+test-suites: setup
+	$(BIN)/python -m tests.suites
 
 test-processes: setup
 	$(BIN)/python -m pytest -m processes -q

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -123,18 +123,48 @@ def watch() -> Iterator[Watch]:
 
 
 @pytest.fixture(scope="module")
-def courses(watch: Watch) -> Iterator[Callable[[str], Course]]:
-    """The course of each outage, by its name."""
-    with ThreadPoolExecutor(len(OUTAGES)) as pool:
-        running: dict[str, Future[Course]] = {kind: pool.submit(course, kind, watch) for kind in OUTAGES}
-        yield lambda kind: running[kind].result()
+def pool() -> Iterator[ThreadPoolExecutor]:
+    """Runs everything at once."""
+    with ThreadPoolExecutor(2 * len(OUTAGES) + 2) as running:
+        yield running
 
 
-def course(kind: str, watch: Watch) -> Course:
+@pytest.fixture(scope="module")
+def courses(pool: ThreadPoolExecutor, watch: Watch) -> dict[tuple[str, bool], Future[Course]]:
+    """The course of each outage, by its name, and by whether it is met without grpc."""
+    every = [(kind, plain) for kind in OUTAGES for plain in (False, True)]
+    return {(kind, plain): pool.submit(course, kind, plain, watch) for kind, plain in every}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def moves(pool: ThreadPoolExecutor, courses: object) -> dict[bool, Future[list[float]]]:
+    """From one backend to another and back, with grpc and without."""
+    return {plain: pool.submit(moves_between_backends, plain) for plain in (False, True)}
+
+
+@pytest.fixture(params=OUTAGES)
+def kind(request: pytest.FixtureRequest) -> str:
+    """An outage's name."""
+    return str(request.param)
+
+
+@pytest.fixture(params=[False, True], ids=["grpc", "plain"])
+def plain(request: pytest.FixtureRequest) -> bool:
+    """Whether to do without grpc."""
+    return bool(request.param)
+
+
+@pytest.fixture
+def found(courses: dict[tuple[str, bool], Future[Course]], kind: str, plain: bool) -> Course:
+    """What became of it."""
+    return courses[kind, plain].result()
+
+
+def course(kind: str, plain: bool, watch: Watch) -> Course:
     """Let it begin, last and end while segments and snapshots come steadily."""
     found, outage = Course(), OUTAGES[kind]
     with Scene() as scene:
-        loop = reporter(scene.line.address)
+        loop = reporter(scene.line.address, plain=plain)
         if kind == "absent":
             outage.begin(scene)
         loop.join(Probe(kind))
@@ -165,10 +195,45 @@ def course(kind: str, watch: Watch) -> Course:
     return found
 
 
-def reporter(*addresses: str, **settings: object) -> Reporter:
+def moves_between_backends(plain: bool) -> list[float]:
+    """Seconds until reporting went on: at the last one of three, at the first one, and at the last one again."""
+    found, took = Course(), []
+    with Scene() as first, Scene() as second, Scene() as third:
+        scenes = (first, second, third)
+        loop = reporter(*(scene.line.address for scene in scenes), plain=plain)
+        first.line.swallow()
+        second.line.swallow()
+        third.line.refuse()
+        loop.join(Probe())
+        loop.start()
+
+        def went_on_at(scene: Scene) -> float:
+            began = time.monotonic()
+            feed(loop, found)
+            scene.backend.wait(lambda: answered(scene.backend, {SEGMENTS, SNAPSHOTS, QUERY}, began), timeout=30)
+            return time.monotonic() - began
+
+        time.sleep(4.0)
+        third.line.open()
+        took.append(went_on_at(third))
+        third.backend.fault(hangs=True)
+        first.line.open()
+        took.append(went_on_at(first))
+        third.backend.heal()
+        first.line.refuse()
+        took.append(went_on_at(third))
+        eventually(lambda: not len(loop.segments) + len(loop.snapshots), "all is sent", 20)
+        loop.stop(2.0)
+        found.received = [call for scene in scenes for call in scene.backend.received]
+        assert sorted(set(found.arrived(SEGMENTS))) == found.segments
+        assert sorted(set(found.arrived(SNAPSHOTS))) == found.snapshots
+    return took
+
+
+def reporter(*addresses: str, plain: bool = False) -> Reporter:
     """One that asks and tells often."""
     often = {"heartbeat_period": 0.5, "profile_task_query_interval": 0.5}
-    return Reporter(Config.load({"backend_services": addresses, **often, **settings}, environ={}))
+    return Reporter(Config.load({"backend_services": addresses, **often}, environ={}), plain=plain)
 
 
 def feed(loop: Reporter, found: Course) -> None:
@@ -186,31 +251,31 @@ def answered(backend: Backend, methods: Iterable[str], since: float = 0.0) -> bo
     return all(any(call.at >= since for call in backend.calls(method)) for method in methods)
 
 
-@pytest.mark.parametrize("kind", OUTAGES)
-def test_each_call_of_an_outage_has_its_deadline(courses: Callable[[str], Course], kind: str) -> None:
-    assert max(courses(kind).calls) < DEADLINE + 0.5
+def test_each_call_of_an_outage_has_its_deadline(found: Course) -> None:
+    assert max(found.calls) < DEADLINE + 0.5
 
 
-@pytest.mark.parametrize("kind", OUTAGES)
-def test_a_backend_that_is_back_is_noticed_in_time(courses: Callable[[str], Course], kind: str) -> None:
-    assert courses(kind).back < BACK_WITHIN
+def test_a_backend_that_is_back_is_noticed_in_time(found: Course) -> None:
+    assert found.back < BACK_WITHIN
 
 
-@pytest.mark.parametrize("kind", OUTAGES)
-def test_all_that_was_queued_in_an_outage_arrives(courses: Callable[[str], Course], kind: str) -> None:
-    found = courses(kind)
+def test_all_that_was_queued_in_an_outage_arrives(found: Course) -> None:
     assert sorted(set(found.arrived(SEGMENTS))) == found.segments
     assert sorted(set(found.arrived(SNAPSHOTS))) == found.snapshots
     assert {message.taskId for message in found.messages(FINISH)} == {"one", "two"}
     assert found.lost == 0
 
 
-@pytest.mark.parametrize("kind", OUTAGES)
-def test_what_comes_twice_was_in_flight_at_a_break(courses: Callable[[str], Course], kind: str) -> None:
-    assert courses(kind).repeated() <= courses(kind).breaks
+def test_what_comes_twice_was_in_flight_at_a_break(found: Course) -> None:
+    assert found.repeated() <= found.breaks
 
 
-@pytest.mark.parametrize("kind", OUTAGES)
-def test_one_line_tells_of_an_outage_and_one_of_its_end(courses: Callable[[str], Course], kind: str) -> None:
-    levels = [level for level, _ in courses(kind).lines]
+def test_one_line_tells_of_an_outage_and_one_of_its_end(found: Course, kind: str) -> None:
+    levels = [level for level, _ in found.lines]
     assert levels == (["WARNING", "INFO"] if OUTAGES[kind].told else [])
+
+
+def test_with_several_backends_reporting_goes_on_at_one_that_is_there(
+    moves: dict[bool, Future[list[float]]], plain: bool
+) -> None:
+    assert max(moves[plain].result()) < BACK_WITHIN

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Each call ends within so many seconds, one way or the other.
 DEADLINE = 4.0
+#: Where there is another address to go to, a call is given up earlier, seconds.
+_DEADLINE_OF_SEVERAL = 3.0
 _LONGEST_PAUSE = 3.0
 #: All addresses but the one that is back may be black holes: to find it they all get so long to connect, seconds.
 _ROUND = 3.0
@@ -116,7 +118,8 @@ class Connection:
             Interrupted: it was broken off.
         """
         self._interrupted = False
-        timeout = DEADLINE if deadline is None else min(deadline, DEADLINE)
+        longest = min(DEADLINE, _DEADLINE_OF_SEVERAL) if self.choices > 1 else DEADLINE
+        timeout = longest if deadline is None else min(deadline, longest)
         began = monotonic_ns()
         if self._failures % self.choices == 0:
             self._round_began = began
@@ -175,7 +178,9 @@ class Connection:
     def _open(self) -> Any:
         self._answered = self._refused = False
         if self._plain:
-            return PlainChannel(self.address, self._trust.context() if self._trust.enabled else None)
+            return PlainChannel(
+                self.address, self._trust.context() if self._trust.enabled else None, _connecting(self.choices)
+            )
         if not self._trust.enabled:
             return grpc.insecure_channel(self.address, options=self._options)
         credentials = grpc.ssl_channel_credentials(*self._trust.files())
@@ -219,14 +224,18 @@ def hook_forks() -> None:
     grpc.insecure_channel("127.0.0.1:1").close()
 
 
+def _connecting(choices: int) -> float:
+    """Seconds that it may take to connect to one of so many addresses, TLS included."""
+    return max(_ROUND / max(choices - 1, 1), _LEAST_TO_CONNECT)
+
+
 def _options(choices: int) -> tuple[tuple[str, int], ...]:
     """A call that fails is retried by us, with what was kept: grpc's own retries and reconnect pauses come on top."""
-    connect = max(_ROUND / max(choices - 1, 1), _LEAST_TO_CONNECT)
     return (
         ("grpc.enable_retries", 0),
         ("grpc.initial_reconnect_backoff_ms", 200),
-        # What is called a minimal backoff is what a connection attempt may take, TLS included.
-        ("grpc.min_reconnect_backoff_ms", int(connect * 1000)),
+        # What is called a minimal backoff is what a connection attempt may take.
+        ("grpc.min_reconnect_backoff_ms", int(_connecting(choices) * 1000)),
         ("grpc.max_reconnect_backoff_ms", 3000),
         ("grpc.use_local_subchannel_pool", 1),
     )

@@ -65,6 +65,7 @@ class Http2:
 
     def __init__(self, wire: Wire) -> None:
         self.usable = True
+        self._greeted = False
         self._wire = wire
         self._buffer = bytearray()
         self._window = self._first_window = _FIRST_WINDOW
@@ -74,10 +75,12 @@ class Http2:
         self._head: tuple[int, bool, bytearray] | None = None
 
     def open(self, until: int) -> None:
-        """Connect."""
+        """Connect, and hear from the other side: one that is silent need not be asked anything."""
         self._wire.connect(until)
         settings = struct.pack(">HLHL", _TABLE_SIZE, 0, _ENABLE_PUSH, 0)
         self._wire.send(_PREFACE + _frame(_SETTINGS, 0, 0, settings), until)
+        while not self._greeted:
+            self._take(self._wire.receive(until), until)
 
     def exchange(self, fields: Fields, body: Iterable[bytes], until: int) -> Exchange:
         """Make a request; its answer, once that is whole. A body that nobody wants any more is not sent to its end."""
@@ -153,6 +156,7 @@ class Http2:
         elif kind == _RESET:
             self._take_reset(stream, _number(payload))
         elif kind == _SETTINGS and not flags & _ACK:
+            self._greeted = True
             self._take_settings(payload)
             self._wire.send(_frame(_SETTINGS, _ACK, 0, b""), until)
         elif kind == _PING and not flags & _ACK:

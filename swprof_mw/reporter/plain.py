@@ -71,11 +71,19 @@ class PlainChannel:
     Args:
         address: ``HOST:PORT``.
         context: for TLS; None: without.
+        connecting: seconds that it may take to connect.
         agent: what the user agent is called.
     """
 
-    def __init__(self, address: str, context: ssl.SSLContext | None = None, agent: str = "swprof-mw") -> None:
+    def __init__(
+        self,
+        address: str,
+        context: ssl.SSLContext | None = None,
+        connecting: float = 3.0,
+        agent: str = "swprof-mw",
+    ) -> None:
         self._address = address
+        self._connecting = int(connecting * _NS)
         self._context = context
         self._agent = agent
         self._calling = native.allocate_lock()
@@ -155,8 +163,18 @@ class PlainChannel:
             self._connection = Http2(wire)
             if self._closed:
                 raise ConnectionError("closed")
-            self._connection.open(until)
+            self._open(self._connection, until)
         return self._connection
+
+    def _open(self, connection: Http2, until: int) -> None:
+        """Connect, in less time than the call may take: there may be other backends to try."""
+        soon = monotonic_ns() + self._connecting
+        try:
+            connection.open(min(soon, until))
+        except TimeoutError:
+            if soon > until:
+                raise
+            raise ConnectionError("the connection attempt timed out") from None
 
     def _broken(self, error: OSError) -> CallError:
         if self._closed:

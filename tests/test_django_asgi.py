@@ -157,6 +157,43 @@ def test_a_stream_that_breaks_is_an_error(recorded: Recorded) -> None:
     assert recorded.last.is_error
 
 
+@pytest.fixture
+def _no_collection() -> Iterator[None]:
+    """Nothing is collected while a test runs: what is only held by a circle stays."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+    gc.collect()
+
+
+@SYNC_STREAM
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # Django leaves the request's body open
+@pytest.mark.usefixtures("_no_collection")
+@pytest.mark.parametrize("path", ["/broken", "/broken_later", "/stream", "/stream_later", "/file"])
+@pytest.mark.parametrize("middleware", [django_project.MIDDLEWARE, SYNC_BELOW])
+def test_a_response_that_django_does_not_close_gives_the_slot_back(
+    recorded: Recorded, path: str, middleware: list[str]
+) -> None:
+    """One that breaks, or cannot be sent."""
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            raise ConnectionResetError
+
+    async def run() -> None:
+        handler = ASGIHandler()
+        await acall(handler, http("/users/7"))
+        recorded.profile(path)
+        with pytest.raises(OSError):  # noqa: PT011
+            await handler(http(path), Exchanged().receive, send)
+
+    with override_settings(MIDDLEWARE=middleware):
+        asyncio.run(run())
+    assert not recorded.agent.sampler.taken
+    assert recorded.last.operation == path
+
+
 def test_a_stream_ends_with_its_last_chunk(recorded: Recorded) -> None:
     assert answer("/stream_later").body == b"xxx"
     assert len(recorded.segments) == 1

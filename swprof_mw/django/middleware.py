@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponseBase
 from swprof_mw.django import site
 from swprof_mw.django.responses import follow
 from swprof_mw.django.routes import readable
-from swprof_mw.django.tasks import HARMLESS, run_in_task
+from swprof_mw.django.tasks import HARMLESS, end_with_task, run_in_task
 from swprof_mw.failures import guarded
 from swprof_mw.span import CLIENT_GONE, FAILED, EntrySpan
 from swprof_mw.wsgi import Exchange, caller
@@ -62,7 +62,8 @@ class SWProfilerMiddleware:
         except BaseException:
             span.end(FAILED)
             raise
-        follow(exchange, response)
+        # Under ASGI this runs on a thread of asgiref's if a middleware below is no coroutine function.
+        follow(exchange, response, is_closed=not hasattr(request, "scope"))
         return response
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
@@ -75,7 +76,10 @@ class SWProfilerMiddleware:
         except BaseException as exception:
             span.end(CLIENT_GONE if isinstance(exception, HARMLESS) else FAILED)
             raise
-        follow(Exchange(span), response)
+        exchange = Exchange(span)
+        follow(exchange, response)
+        if not span.ended:
+            end_with_task(exchange)
         return response
 
     @guarded("reading a Django request")

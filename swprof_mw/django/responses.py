@@ -5,38 +5,74 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any
 
-from swprof_mw.django.tasks import run_in_task
+from swprof_mw.django.tasks import end_with_task, run_in_task
 from swprof_mw.failures import guarded
 from swprof_mw.span import FAILED
 from swprof_mw.wsgi import Body, Exchange
 
 
-def follow(exchange: Exchange, response: Any) -> None:
-    """End the request now; or, for a streaming response, when it is closed, fails, or is dropped."""
-    exchange.status = getattr(response, "status_code", FAILED)
-    if not _stays_open(exchange, response):
+def follow(exchange: Exchange, response: Any, is_closed: bool = True) -> None:
+    """End the request now; or, for a streaming response, when it is closed, fails, or is dropped.
+
+    Args:
+        exchange: the request.
+        response: Django's.
+        is_closed: False if nobody may tell that the response is done: under ASGI, Django does not close one whose
+            client is gone. The request then ends with the last chunk; that of a file, which Django reads, now.
+    """
+    if not _stays_open(exchange, response, is_closed):
         exchange.end()
 
 
 @guarded("following a Django response")
-def _stays_open(exchange: Exchange, response: Any) -> bool:
+def _stays_open(exchange: Exchange, response: Any, is_closed: bool) -> bool:
+    exchange.status = getattr(response, "status_code", FAILED)
     if not response.streaming:
         return False
     if getattr(response, "file_to_stream", None) is not None:
         # The server may send the file itself, as long as the response keeps it.
-        response._resource_closers.append(Body(exchange, ()).close)
-    elif response.is_async:
+        if is_closed:
+            response._resource_closers.append(Body(exchange, ()).close)
+        return is_closed
+    if response.is_async:
         response.streaming_content = AsyncBody(exchange, response.streaming_content)
     else:
-        response.streaming_content = Body(exchange, response.streaming_content)
+        kind = StreamBody if is_closed else LastChunkBody
+        response.streaming_content = kind(exchange, response.streaming_content)
     return True
+
+
+class StreamBody(Body):
+    """What Django reads in place of an iterator. Of one that fails midway it may be the last to hear."""
+
+    __slots__ = ()
+
+    def __next__(self) -> bytes:
+        try:
+            return super().__next__()
+        except BaseException as exception:
+            if self._is_end(exception):
+                self._exchange.end()
+            raise
+
+    def _is_end(self, exception: BaseException) -> bool:
+        return not isinstance(exception, StopIteration)
+
+
+class LastChunkBody(StreamBody):
+    """One that nobody may close: the request ends with its last chunk."""
+
+    __slots__ = ()
+
+    def _is_end(self, exception: BaseException) -> bool:
+        return True
 
 
 class AsyncBody:
     """What Django reads in place of an asynchronous iterator: the same chunks, each made as part of the request.
 
-    The request ends with the last chunk, a failure, or a cancellation; else when Django closes the response; if it
-    never does, when the response is dropped.
+    The request ends with the last chunk, a failure, or a cancellation; else when Django closes the response, or the
+    task that reads it has ended; if none of that is ever so, when the response is dropped.
 
     Args:
         exchange: the request.
@@ -46,11 +82,15 @@ class AsyncBody:
     def __init__(self, exchange: Exchange, body: AsyncIterable[bytes]) -> None:
         self._exchange = exchange
         self._iterator = body.__aiter__()
+        self._is_read = False
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
     async def __anext__(self) -> bytes:
+        if not self._is_read:
+            self._is_read = True
+            end_with_task(self._exchange)
         try:
             return await run_in_task(self._exchange.span, self._iterator.__anext__)
         except BaseException:

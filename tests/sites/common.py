@@ -1,0 +1,45 @@
+"""What the sites of all frameworks share: a file to send, variables that views set, chunks."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextvars import ContextVar
+from pathlib import Path
+
+#: A variable of the app's: what the request before left in this context.
+LAST: ContextVar[str] = ContextVar("last_path", default="nothing")
+
+#: The modification time of the file, seconds since the epoch: the same in all runs.
+WRITTEN = 1_700_000_000
+
+
+class Failure(Exception):
+    """What views raise."""
+
+
+def file() -> Path:
+    """A file of 70,000 bytes, more than one chunk for each server; the same one for all processes."""
+    path = Path(tempfile.gettempdir()) / "swprof-test-file.txt"
+    content = b"0123456789" * 7_000
+    if not path.exists() or path.stat().st_size != len(content):
+        path.write_bytes(content)
+    import os
+
+    os.utime(path, (WRITTEN, WRITTEN))
+    return path
+
+
+def chunks(count: int, fails: bool = False) -> Iterator[bytes]:
+    """Chunks of a stream, which may break at its end."""
+    for number in range(count):
+        yield f"chunk {number}\n".encode()
+    if fails:
+        raise Failure("in the middle")
+
+
+def visit(path: str) -> str:
+    """What the request before left in this context, and leave ours."""
+    before = LAST.get()
+    LAST.set(path)
+    return before

@@ -1,0 +1,234 @@
+"""Generated requests to sites of each framework, each answered twice: without us, and with."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import gc
+import io
+import logging
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+from wsgiref.util import FileWrapper
+
+import pytest
+from hypothesis import given
+
+from swprof_mw.asgi import SWProfilerMiddleware
+from swprof_mw.flask import SWProfiler
+from swprof_mw.profiling.locate.place import current_request
+from tests.asgi_driver import Message, http, websocket
+from tests.generated.amount import cases
+from tests.generated.http_cases import REQUESTS, USUAL, Request
+from tests.generated.observed import failure, nothing_is_left, run_task, stop_task, variables
+from tests.recorded import Recorded
+from tests.sites import django_site, flask_site, starlette_site
+from tests.wsgi_client import make_environ, watch
+
+#: What a task asks for, by the first part of a path: the request is then sampled from its route on, or from its begin.
+ROUTES = {
+    "items": ["/items/<int:x>/<path:rest>", "/items/{x}/{rest}", "/items/{x}"],
+    "stream": ["/stream/<int:count>", "/stream/{count}"],
+    "part": ["/part/<word>/here", "/part/{word}/here"],
+    "file": ["/file"],
+}
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog: pytest.LogCaptureFixture) -> None:
+    """Frameworks log the failures that they answer for."""
+    caplog.set_level(logging.CRITICAL)
+
+
+@pytest.fixture
+def _loop() -> Iterator[None]:
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.run_until_complete(loop.shutdown_default_executor())
+    loop.close()
+
+
+Site = Callable[..., Any]
+
+#: Starts the agent; and frameworks import some modules with the first request.
+FIRST = Request("GET", "/", "", {"Host": "shop.test"}, b"")
+
+
+def served(app: Site, request: Request) -> Any:
+    """All that a WSGI server sees of an answer, and the context variables that are left."""
+    headers = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in request.headers.items()}
+    given: dict[str, Any] = {"wsgi.input": io.BytesIO(request.body), "CONTENT_LENGTH": str(len(request.body))}
+    if request.query != "a=b":
+        given["wsgi.file_wrapper"] = FileWrapper
+    environ = make_environ(f"{request.path}?{request.query}", request.method, **given, **headers)
+
+    def serve() -> Any:
+        return watch(app, environ), variables(), current_request.get()
+
+    return contextvars.copy_context().run(serve)
+
+
+def acalled(app: Site, request: Request) -> Any:
+    """All that an ASGI server sees of an answer, and the context variables that are left."""
+    sent: list[Any] = []
+    incoming: list[Message]
+    if request.path in ("/talk", "/refuse"):
+        scope = websocket(request.path, extensions={"websocket.http.response": {}})
+        incoming = [{"type": "websocket.connect"}, {"type": "websocket.receive", "text": request.query}]
+        incoming.append({"type": "websocket.disconnect", "code": 1001})
+    else:
+        raw: Message = {"raw_path": request.path.encode("latin-1"), "query_string": request.query.encode("latin-1")}
+        scope = http(request.decoded, request.method, (), **raw)
+        incoming = [{"type": "http.request", "body": request.body, "more_body": False}]
+        if request.query == "token=secret":  # one in four clients goes away at once
+            incoming.append({"type": "http.disconnect"})
+    scope["headers"] = [(name.lower().encode(), value.encode("latin-1")) for name, value in request.headers.items()]
+
+    async def run() -> Any:
+        await serve(app, scope, incoming, sent)
+        # Ranges are told apart by a boundary that is thought up each time.
+        return re.sub(r"\b[0-9a-f]{26}\b", "BOUNDARY", repr(sent)), variables(), current_request.get()
+
+    return contextvars.copy_context().run(asyncio.get_event_loop_policy().get_event_loop().run_until_complete, run())
+
+
+async def serve(app: Site, scope: Message, incoming: list[Message], sent: list[Any]) -> None:
+    """Call an app; note what it sends and raises."""
+
+    async def receive() -> Message:
+        if not incoming:
+            await asyncio.Event().wait()
+        return incoming.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(sorted(message.items(), key=repr))
+
+    try:
+        sent.append(await asyncio.wait_for(app(scope, receive, send), 20))
+    except BaseException as error:
+        sent.append(failure(error)[0])
+
+
+def compare(recorded: Recorded, request: Request, bare: Callable[[], Any], traced: Callable[[], Any]) -> None:
+    """Answer a request without us, with us, and with a task that asks for it by its route or its path."""
+    wanted = bare()
+    stop_task(recorded)
+    assert traced() == wanted
+    nothing_is_left(recorded)
+    for name in [*ROUTES.get(request.path.split("/")[1], []), request.decoded]:
+        run_task(recorded, name[:150])
+        assert traced() == wanted
+        nothing_is_left(recorded)
+
+
+Pair = tuple[Site, Site]
+
+
+@pytest.fixture
+def flask(recorded: Recorded) -> Pair:
+    """The Flask site without us, and with."""
+    app = flask_site.make_site()
+    bare: Site = app.wsgi_app
+    with_us = SWProfiler(app)
+    with_us.application.attach()
+    return bare, with_us
+
+
+@pytest.fixture
+def django_wsgi(recorded: Recorded) -> Iterator[Pair]:
+    """The Django site under WSGI, without us and with."""
+    with django_site.settings():
+        pair = django_site.make_wsgi(with_us=False), django_site.make_wsgi(with_us=True)
+        served(pair[1], FIRST)
+        yield pair
+
+
+@pytest.fixture
+def django_asgi(recorded: Recorded, _loop: None) -> Iterator[Pair]:
+    """The Django site under ASGI, without us and with."""
+    with django_site.settings():
+        pair = django_site.make_asgi(with_us=False), django_site.make_asgi(with_us=True)
+        acalled(pair[1], FIRST)
+        yield pair
+        gc.collect()  # Django leaves the bodies of requests open, which warns
+
+
+@pytest.fixture(params=["around", "inside", "both"])
+def starlette(recorded: Recorded, _loop: None, request: pytest.FixtureRequest) -> Pair:
+    """The Starlette site without us, and with."""
+    app: Any = starlette_site.make_site()
+    if request.param != "around":
+        app.add_middleware(SWProfilerMiddleware, service_name="site")
+    if request.param != "inside":
+        app = SWProfilerMiddleware(app, service_name="site")
+    acalled(app, FIRST)
+    return starlette_site.make_site(), app
+
+
+@pytest.fixture
+def fastapi(recorded: Recorded, _loop: None) -> Pair:
+    """The FastAPI site without us, and with."""
+    app = starlette_site.make_api()
+    app.add_middleware(SWProfilerMiddleware, service_name="site")
+    acalled(app, FIRST)
+    return starlette_site.make_api(), app
+
+
+UNREAD = pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume", "ignore::ResourceWarning")
+
+
+def test_usual_requests_to_flask(recorded: Recorded, flask: Pair) -> None:
+    for request in USUAL:
+        compare(recorded, request, *(partial(served, app, request) for app in flask))
+
+
+@given(REQUESTS)
+@cases(150)
+def test_flask(recorded: Recorded, flask: Pair, request: Request) -> None:
+    compare(recorded, request, *(partial(served, app, request) for app in flask))
+
+
+def test_usual_requests_to_django_under_wsgi(recorded: Recorded, django_wsgi: Pair) -> None:
+    for request in USUAL:
+        compare(recorded, request, *(partial(served, app, request) for app in django_wsgi))
+
+
+@given(REQUESTS)
+@cases(100)
+def test_django_under_wsgi(recorded: Recorded, django_wsgi: Pair, request: Request) -> None:
+    compare(recorded, request, *(partial(served, app, request) for app in django_wsgi))
+
+
+@UNREAD
+def test_usual_requests_to_django_under_asgi(recorded: Recorded, django_asgi: Pair) -> None:
+    for request in USUAL:
+        compare(recorded, request, *(partial(acalled, app, request) for app in django_asgi))
+
+
+@UNREAD
+@given(REQUESTS)
+@cases(80)
+def test_django_under_asgi(recorded: Recorded, django_asgi: Pair, request: Request) -> None:
+    compare(recorded, request, *(partial(acalled, app, request) for app in django_asgi))
+
+
+def test_usual_requests_to_starlette(recorded: Recorded, starlette: Pair) -> None:
+    for request in USUAL:
+        compare(recorded, request, *(partial(acalled, app, request) for app in starlette))
+
+
+@given(REQUESTS)
+@cases(80)
+def test_starlette(recorded: Recorded, starlette: Pair, request: Request) -> None:
+    compare(recorded, request, *(partial(acalled, app, request) for app in starlette))
+
+
+@given(REQUESTS)
+@cases(100)
+def test_fastapi(recorded: Recorded, fastapi: Pair, request: Request) -> None:
+    request = request._replace(path=f"/more{request.path}") if "items" not in request.path else request
+    compare(recorded, request, *(partial(acalled, app, request) for app in fastapi))

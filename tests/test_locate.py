@@ -1161,6 +1161,47 @@ def test_after_a_look_nothing_of_the_apps_is_kept_alive() -> None:
         gc.enable()
 
 
+def test_a_request_that_ends_after_the_last_look_is_not_kept() -> None:
+    class Kept(Place):
+        __slots__ = ("__weakref__",)
+
+    async def main() -> None:
+        place, other, locator, gate = Place(), Kept(), Locator(), Gate()
+        reference = weakref.ref(other)
+        tasks = [
+            asyncio.create_task(serve(place, inner(gate))),
+            asyncio.create_task(serve(other, foreign_request(gate))),
+        ]
+        with opened_at_last(gate):
+            await held(gate, 4)
+            assert find(place, locator) == ["inner", "waits"]
+            locator.forget_ended()
+        await asyncio.gather(*tasks)
+        del other, tasks
+        gc.collect()
+        assert reference() is None
+
+    asyncio.run(main())
+
+
+def test_the_tasks_of_a_request_that_goes_on_are_found_again_after_a_rest() -> None:
+    async def main() -> None:
+        gate, place, locator = Gate(), Place(), Locator()
+
+        async def view() -> None:
+            await asyncio.gather(inner(gate))
+
+        task = asyncio.create_task(serve(place, view()))
+        with opened_at_last(gate):
+            await held(gate)
+            before = find(place, locator)
+            locator.forget_ended()
+            assert find(place, locator) == before == ["view", "inner", "waits"]
+        await task
+
+    asyncio.run(main())
+
+
 def worker_loop(items: list[object], gate: Gate) -> None:
     """As a pool's thread: its variable is unset between two items, so that it keeps nothing alive."""
     item: object = items.pop()

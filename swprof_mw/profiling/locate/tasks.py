@@ -116,8 +116,13 @@ class Tasks:
         return any(task is not None and is_running(task) for task in (place.task, *owned))
 
     def forget_ended(self) -> None:
-        """Drop what belongs to requests that have ended, and tasks that are gone. Called while nothing is sampled."""
+        """Keep no request, and no task that is gone. Called while nothing is sampled.
+
+        The tasks of requests that go on are sorted anew when they are looked for: those may have ended by then.
+        """
         self._forget_gone()
+        self._known.difference_update(reference for reference, _ in self._owned)
+        self._owned.clear()
 
     def _forget_gone(self) -> None:
         references = _new(set())

@@ -59,6 +59,9 @@ class IdleSampler:
     def watch(self, place: object) -> None:
         """Nothing to note."""
 
+    def prepare(self) -> None:
+        """Always prepared."""
+
     def take(self, profiler: SegmentProfiler) -> None:
         """A slot is always free here."""
         self.taken.append(profiler)

@@ -14,6 +14,7 @@ from swprof_mw.native import get_ident
 from swprof_mw.profiling.activity import Activity, Doing
 from swprof_mw.profiling.grid import next_deadline
 from swprof_mw.profiling.sampler import _LEAD
+from swprof_mw.profiling.scheduling import RunDelay
 from swprof_mw.profiling.stacks import WAITING
 from tests.doubles import MS, SECOND, burn, handle, sampling, wait_until
 
@@ -171,26 +172,31 @@ def test_a_burst_that_ends_before_the_look_gets_the_gil_is_told_from_working_on(
     assert found >= {Doing.WORKS, Doing.WORKED}
 
 
-@pytest.mark.parametrize(("delayed", "expected"), [(0, True), (39, True), (41, False), (80, False)])
-def test_a_look_far_too_late_still_sees_what_was_there_unless_only_the_sampler_was_kept_from_a_processor(
-    monkeypatch: pytest.MonkeyPatch, delayed: int, expected: bool
+@pytest.mark.parametrize(
+    ("delayed", "used", "expected"),
+    [
+        (0, 80, True),
+        (39, 80, True),
+        (41, 80, False),
+        (80, 17, False),
+        (80, 15, True),
+        (None, 17, False),
+        (None, 15, True),
+    ],
+)
+def test_a_look_far_too_late_still_sees_what_was_there_unless_only_the_sampler_was_held_up(
+    monkeypatch: pytest.MonkeyPatch, delayed: int | None, used: int, expected: bool
 ) -> None:
-    """It is 80 ms late, and ``delayed`` of them its thread was ready to run, and did not."""
-    now, delay = 0, 7 * MS
+    """It is 80 ms late: for ``delayed`` of them its thread was ready to run, and did not; the process used ``used``."""
+    now, delay, work = 0, 7 * MS, 5 * MS
     monkeypatch.setattr("swprof_mw.profiling.activity.monotonic_ns", lambda: now)
-    monkeypatch.setattr("swprof_mw.profiling.activity.run_delay", lambda: delay)
+    monkeypatch.setattr(RunDelay, "read", lambda self: delay if delayed is not None else None)
+    monkeypatch.setattr(time, "process_time_ns", lambda: work)
     activity = Activity()
     assert not activity.stood_still(0), "nothing is known yet"
     activity.look([], 0)
-    now, delay = 90 * MS, delay + delayed * MS
+    now, delay, work = 90 * MS, delay + (delayed or 0) * MS, work + used * MS
     assert activity.stood_still(10 * MS) is expected
-
-
-def test_where_the_system_does_not_tell_a_look_far_too_late_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("swprof_mw.profiling.activity.run_delay", lambda: None)
-    activity = Activity()
-    activity.look([], 0)
-    assert not activity.stood_still(0)
 
 
 @pytest.mark.parametrize(("burst", "pause"), [(0.001, 0.0023), (0.01, 0.023)])

@@ -77,11 +77,20 @@ def test_no_thread_is_started_before_a_slot_is_taken() -> None:
         assert threads() == 0
 
 
-def test_a_task_that_ends_without_a_request_starts_no_thread() -> None:
+def test_once_a_task_is_there_the_thread_runs_and_sleeps(turns: Callable[[], int]) -> None:
+    """So that the first request that it matches need not wait for a thread to start."""
     with sampling() as sampled:
-        sampled.context().stop()
-        time.sleep(0.01)
-        assert threads() == 0
+        sampled.sampler.prepare()
+        wait_until(lambda: threads() == 1 and turns())
+        time.sleep(0.02)
+        before = turns()
+        time.sleep(0.05)
+        assert turns() == before
+        sampled.sampler.prepare()
+        handle(sampled.context(), sleeper(0.03))
+        sampled.settle()
+        assert threads() == 1
+        assert sampled.snapshots
 
 
 def test_one_thread_serves_all_slots() -> None:
@@ -177,7 +186,7 @@ def test_snapshots_lie_between_the_requests_begin_and_its_end() -> None:
     with sampling() as sampled:
         context = sampled.context()
         for _ in range(5):
-            span = handle(context, lambda: burn(0.015))
+            span = handle(context, lambda: burn(0.04))
             sampled.settle()
             profiler = span.profiler
             assert profiler is not None

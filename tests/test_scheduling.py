@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from swprof_mw.profiling.scheduling import ask_for_short_slices, run_delay
+from swprof_mw.profiling.scheduling import RunDelay, ask_for_short_slices
 from tests.doubles import handle, sampling, wait_until
 
 
@@ -90,9 +90,11 @@ def test_time_that_a_thread_is_kept_from_a_processor_is_told() -> None:
 
     def compute() -> None:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-        before = run_delay()
+        delay = RunDelay()
+        before = delay.read()
         hashlib.pbkdf2_hmac("sha256", b"", b"", 200_000)
-        after = run_delay()
+        after = delay.read()
+        delay.close()
         found.append(after - before if before is not None and after is not None else None)
 
     threads = [threading.Thread(target=compute) for _ in range(2)]
@@ -104,8 +106,23 @@ def test_time_that_a_thread_is_kept_from_a_processor_is_told() -> None:
 
 
 def test_a_system_without_such_figures_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(*_: object, **__: object) -> None:
+    def missing(*_: object) -> int:
         raise FileNotFoundError
 
-    monkeypatch.setattr("builtins.open", missing)
-    assert run_delay() is None
+    monkeypatch.setattr(os, "open", missing)
+    assert RunDelay().read() is None
+
+
+def test_no_file_is_left_open_while_nothing_is_sampled() -> None:
+    def files() -> int:
+        return sum(os.path.basename(os.readlink(f"/proc/self/fd/{fd}")) == "schedstat" for fd in _descriptors())
+
+    before = files()
+    with sampling() as sampled:
+        handle(sampled.context(), lambda: wait_until(lambda: files() == before + 1))
+        wait_until(lambda: files() == before)
+
+
+def _descriptors() -> list[str]:
+    # The one by which they are listed is closed again.
+    return [fd for fd in os.listdir("/proc/self/fd") if os.path.islink(f"/proc/self/fd/{fd}")]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from swprof_mw.clock import monotonic_ns
 from swprof_mw.native import sleep
-from swprof_mw.profiling.scheduling import run_delay
+from swprof_mw.profiling.scheduling import RunDelay
 
 #: A thread that used less than this share of a while did nothing but wait in it; with more than ``_ALL``, nothing but
 #: work: the sampler itself holds the GIL up for a part of each period.
@@ -21,14 +21,14 @@ _ALL = 0.85
 _MOST = 0.5
 #: A look that comes so late, ns, was held up by a thread that had the GIL; on its own it wakes sooner.
 _HELD_UP = 150_000
+#: A process that used at most this share of a while did hardly anything in it.
+_HARDLY = 0.2
 #: How long a thread is watched where its clock does not tell, seconds, and how often: one that may have the GIL back
 #: takes a while to wake.
 _MOMENT = 0.000_1
 _MOMENTS = 3
 #: A thread that moved on by so much in that time was working, ns. One that is blocked does not move on at all.
 _PROGRESS = 5_000
-#: How the sampler's thread was scheduled is noted again after so many looks: small delays add up.
-_REFRESH = 50
 
 
 class Doing(Enum):
@@ -68,8 +68,10 @@ class Activity:
         self._clocks: dict[int, int] = {}
         self._looks: dict[int, Reading] = {}
         self._glances: dict[int, Reading] = {}
-        self._count = 0
+        self._run_delay = RunDelay()
+        # The sampler's delays and the process's work until the last look, ns.
         self._delayed: int | None = None
+        self._used: int | None = None
 
     def note(self, thread_id: int) -> None:
         """Note the clock of the calling thread, whose identifier this is: only for itself may a thread ask."""
@@ -87,13 +89,15 @@ class Activity:
         """Whether a look that was due at ``due`` (monotonic ns), and comes now, far too late, still sees that moment.
 
         So it is if the sampler was not kept from a processor meanwhile. Then it waited for the GIL, in vain: one call
-        into C kept it, and its thread is still there; or whoever had it was kept from a processor, or all were, the
-        system was stopped. Otherwise the app may have gone on while only the sampler was held up.
+        into C kept it, and its thread is still there, or the system was stopped. And so it is if the whole process had
+        hardly a processor, since other processes are busy. Else the app may have gone on while only the sampler was
+        held up.
         """
-        before, self._delayed = self._delayed, run_delay()
-        if before is None or self._delayed is None:
-            return False
-        return self._delayed - before <= (monotonic_ns() - due) // 2
+        late = monotonic_ns() - due
+        delayed, now = self._delayed, self._run_delay.read()
+        waited = delayed is not None and now is not None and now - delayed <= late // 2
+        used = self._used
+        return waited or (used is not None and time.process_time_ns() - used <= late * _HARDLY)
 
     def look(self, thread_ids: Iterable[int], late: int) -> dict[int, Doing]:
         """What each of these threads does; those whose clock cannot be read are left out.
@@ -104,9 +108,7 @@ class Activity:
         """
         before, glances = self._looks, self._glances
         self._looks, self._glances = {}, {}
-        self._count += 1
-        if self._count % _REFRESH == 1:
-            self._delayed = run_delay()
+        self._delayed, self._used = self._run_delay.read(), time.process_time_ns()
         found: dict[int, Doing] = {}
         for thread_id in thread_ids:
             reading = self._read(thread_id)
@@ -126,8 +128,8 @@ class Activity:
         self._looks.clear()
         self._glances.clear()
         self._clocks.clear()
-        self._count = 0
-        self._delayed = None
+        self._run_delay.close()
+        self._delayed = self._used = None
 
     def _still(self, thread_ids: Iterable[int]) -> set[int]:
         """Which of these threads do not move on in the next moments."""

@@ -65,6 +65,12 @@ class Observer:
         self._stacks.forget()
         self._ran.clear()
 
+    def warm_up(self) -> None:
+        """Look once, at nobody: what is found out only once shall not hold up a request's first sample."""
+        self._locator.look()
+        self._activity.look((), 0)
+        self.forget()
+
     def glance(self, live: Iterable[SegmentProfiler]) -> None:
         """Note who works, a moment before a look is due."""
         if self._mark_waiting:
@@ -73,9 +79,8 @@ class Observer:
 
     def observe(self, due: Collection[SegmentProfiler]) -> list[Observation]:
         """Look at these requests. What they do, and their texts, are found out only when all were seen."""
-        # The first sample of a request is due at once.
         was_due = max(profiler.due for profiler in due)
-        late = monotonic_ns() - was_due if was_due else 0
+        late = monotonic_ns() - was_due
         seen: list[tuple[SegmentProfiler, int, Sample | None]] = []
         with no_collection():
             look = self._locator.look()
@@ -107,7 +112,7 @@ class Observer:
         late: int,
         still: bool,
     ) -> Observation:
-        due = profiler.due or time
+        due = profiler.due
         # The sampler waited for the GIL, mostly: what is seen now is what was there then.
         since = due if still or time - due <= profiler.period else time
         if sample is None:

@@ -44,7 +44,7 @@ class SegmentProfiler:
     Attributes:
         context: the task's run.
         span: the request.
-        due: when the next sample is due, monotonic ns.
+        due: when the next sample is due, monotonic ns: the first one when it takes its slot.
         ended_at: monotonic ns of the request's end, 0 before.
         was_taken: whether it ever held a slot.
         worked_at: where it was last seen working, outermost first, and when that was (monotonic ns).
@@ -101,7 +101,7 @@ class SegmentProfiler:
     # What the sampler's thread calls.
 
     def start(self, now: int, sink: Callable[[Snapshot], bool]) -> None:
-        """Sampling begins (monotonic ns): the first sample is due at once."""
+        """Sampling begins (monotonic ns)."""
         self.started_at = now
         self._recorder = SnapshotRecorder(self.context.task.task_id, self.span.segment_id, self.span.clock, sink)
 

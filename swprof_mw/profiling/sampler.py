@@ -108,6 +108,10 @@ class Sampler:
         """A task matched a request, which is on the calling thread: note what only that thread can tell."""
         self._observer.watch(place)
 
+    def prepare(self) -> None:
+        """A task is there: start the thread, so that the first request that it matches need not wait for that."""
+        self._start()
+
     def take(self, profiler: SegmentProfiler) -> None:
         """Give the request a slot, if one is free and its task has not sampled enough requests already."""
         profiler.closed = True
@@ -125,6 +129,7 @@ class Sampler:
             return
         profiler.closed = False
         profiler.was_taken = True
+        profiler.due = monotonic_ns()
         self._inbox.append(profiler)
         self.wake()
 
@@ -181,7 +186,7 @@ class Sampler:
         self._switch.release()
 
     def _start(self) -> bool:
-        """Start the thread with the first request that it has to do with; False if the system allows no thread now."""
+        """Start the thread if it does not run; False if the system allows none now."""
         if self._running:
             return True
         with self._lock:
@@ -200,6 +205,8 @@ class Sampler:
 
     def _run(self) -> None:
         ask_for_short_slices()
+        if not self._inbox:
+            self._warm_up()
         try:
             while not self._stopping:
                 if not self._turn():
@@ -272,7 +279,7 @@ class Sampler:
     def _keep(self, seen: Observation) -> None:
         """Record what was seen, and say when to look next."""
         profiler, period = seen.profiler, seen.profiler.period * self._budget.stretch
-        self.late += bool(profiler.due) and seen.time - profiler.due > period
+        self.late += seen.time - profiler.due > period
         profiler.due = next_deadline(seen.time, period)
         # A request says that it has ended before it reads the time of its end: if it has not, this sample is earlier.
         if seen.stack is None or profiler.span.ended:
@@ -288,7 +295,6 @@ class Sampler:
             self._close(profiler, now)
         if not self._live:
             self._rest()
-            self._observer.forget()
 
     @guarded("closing a request")
     def _close(self, profiler: SegmentProfiler, now: int) -> None:
@@ -308,6 +314,16 @@ class Sampler:
         self._rest()
 
     def _rest(self) -> None:
+        """Nothing is sampled for now."""
         with self._lock:
             if not self.taken:
                 self._switch.release()
+        self._forget()
+
+    @guarded("warming up")
+    def _warm_up(self) -> None:
+        self._observer.warm_up()
+
+    @guarded("forgetting what was sampled")
+    def _forget(self) -> None:
+        self._observer.forget()

@@ -34,13 +34,23 @@ def ask_for_short_slices() -> bool:
     return bool(ctypes.CDLL(None).syscall(number, 0, attributes, 0) == 0)
 
 
-def run_delay() -> int | None:
-    """How long the calling thread has been ready to run, but had no processor, since it began, ns; None if unknown.
+class RunDelay:
+    """How long the calling thread has been ready to run, but had no processor. Linux tells so. For one thread's use."""
 
-    Linux tells so, in ``/proc/thread-self/schedstat``.
-    """
-    try:
-        with open("/proc/thread-self/schedstat", "rb") as numbers:
-            return int(numbers.read().split()[1])
-    except (OSError, ValueError, IndexError):
-        return None
+    def __init__(self) -> None:
+        self._file = -1
+
+    def read(self) -> int | None:
+        """In all since the thread began, ns; None where the system does not tell."""
+        try:
+            if self._file < 0:
+                self._file = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
+            return int(os.pread(self._file, 100, 0).split()[1])
+        except (OSError, ValueError, IndexError):
+            return None
+
+    def close(self) -> None:
+        """Until the next reading."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1

@@ -114,6 +114,7 @@ class ProfileTaskExecutionService:
             if self.current is None and self._waiting:
                 self.current = self._waiting.pop(0)
                 logger.info("profile task %s for %s is ready", *self._about(self.current))
+                self._sampler.prepare()
 
     def stop_current_profile_task(self, context: ProfileTaskExecutionContext) -> None:
         """End this task now, if it is the current one: its requests are sampled no more, the backend is told."""

@@ -29,7 +29,7 @@ logger = logging.getLogger("swprof_mw")
 #: What is queued at exit is sent within so many seconds, then dropped.
 FLUSH_TIMEOUT = 2.0
 #: A fork waits so many seconds for a call that is in flight, and then for it to be broken off.
-FORK_WAIT = 0.04
+FORK_WAIT = 0.02
 INTERRUPT_WAIT = 0.02
 #: Then so many seconds for grpc to end: it may be the app's own, which does not.
 GRPC_WAIT = 0.02
@@ -147,8 +147,8 @@ _hooked_again = False
 #: Held by the thread that forks now, whose identifier that is.
 _forking = allocate_lock()
 _forker = 0
-#: The reporter whose calls are held meanwhile.
-_held: Reporter | None = None
+#: What lets the reporter go on that is held meanwhile.
+_resume: list[Callable[[], None]] = []
 #: Agents of the parents of this process, kept for ever: to end one is to touch grpc objects that do not work here.
 _inherited: list[Agent] = []
 
@@ -238,36 +238,38 @@ def _before_fork() -> None:
 
     Nor any import: a child forked meanwhile can never import that module, since nobody there ends what was begun.
     """
-    global _forker, _held
+    global _forker
     agent = current()
     if agent is None or _forker == get_ident() or not _forking.acquire(True, FORK_WAIT):
         return
     _forker = get_ident()
     reporter = agent.reporter
-    reporter.wait_for_import(IMPORT_WAIT)
+    if reporter.hold_import(IMPORT_WAIT):
+        _resume.append(reporter.resume_import)
     held = reporter.hold(FORK_WAIT)
     if not held:
         reporter.interrupt()
         held = reporter.hold(INTERRUPT_WAIT)
     if held:
-        _held = reporter
+        _resume.append(reporter.resume)
         reporter.disconnect()
         forks.grpc_ends(GRPC_WAIT)
 
 
 def _after_fork() -> None:
-    global _forker, _held
+    global _forker
     if _forker == get_ident():
-        held, _held, _forker = _held, None, 0
-        if held is not None:
-            held.resume()
+        while _resume:
+            _resume.pop()()
+        _forker = 0
         _forking.release()
 
 
 def _forget() -> None:
     """In a child: the agent's threads stayed in the parent, and its locks may be held for ever."""
-    global _lock, _forking, _forker, _held
-    _lock, _forking, _forker, _held = allocate_lock(), allocate_lock(), 0, None
+    global _lock, _forking, _forker, _over
+    _lock, _forking, _forker, _over = allocate_lock(), allocate_lock(), 0, False
+    _resume.clear()
     _leave_behind()
 
 

@@ -1,4 +1,4 @@
-"""One agent a process: when it starts, what a fork and the end of the process do to it. Scripts run in processes."""
+"""One agent a process: when it starts, what it reports, and what its end does. Scripts run in processes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import contextlib
 import os
 import subprocess
 import sys
-import textwrap
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,61 +18,9 @@ from swprof_mw.config import Config, ConfigError
 from tests.faulty import FINISH, KEEP_ALIVE, PROPERTIES, QUERY, SNAPSHOTS, Backend, task_command
 from tests.recorded import Recorded
 from tests.sampled import work_until_sampled
+from tests.scripts import ROOT, Script
 
-ROOT = Path(__file__).resolve().parent.parent
 ADAPTERS = ("swprof_mw.flask", "swprof_mw.django", "swprof_mw.asgi")
-# A request takes 60 ms and is one entry span, as an adapter would make it.
-PRELUDE = """
-import os, sys, time, threading
-from swprof_mw.application import Application
-
-shop = Application(7001, {"service_name": "shop"})
-
-def request(path="/cart", seconds=0.06):
-    span = shop.begin("GET", path)
-    span.enter(sys._getframe())
-    span.route(path)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        sum(range(500))
-    span.end(200)
-
-def wait_for(condition, seconds=10.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)
-"""
-
-
-class Script:
-    """A process that runs `PRELUDE` and then ``code``, and reports to ``backend``."""
-
-    def __init__(self, backend: Backend, code: str, **environment: str) -> None:
-        settings = {
-            "SW_AGENT_COLLECTOR_BACKEND_SERVICES": backend.address,
-            "SW_AGENT_COLLECTOR_GET_PROFILE_TASK_INTERVAL": "0.1",
-            "PYTHONPATH": str(ROOT),
-        }
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", PRELUDE + textwrap.dedent(code)],
-            env={**os.environ, **settings, **environment},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def output(self, timeout: float = 30.0) -> str:
-        """What it printed, once it has ended well."""
-        try:
-            out, errors = self._process.communicate(timeout=timeout)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            out, errors = self._process.communicate()
-            raise AssertionError(f"it hangs; it said:\n{out}\n{errors}") from None
-        assert self._process.returncode == 0, errors
-        return out
 
 
 @pytest.fixture
@@ -119,7 +65,7 @@ print(found, threading.active_count(), _thread._count())
 
 def test_an_app_that_is_made_starts_nothing_before_its_first_request(backend: Backend) -> None:
     out = Script(
-        backend,
+        backend.address,
         """
         import _thread
         print("grpc" in sys.modules, _thread._count())
@@ -132,7 +78,7 @@ def test_an_app_that_is_made_starts_nothing_before_its_first_request(backend: Ba
 
 def test_the_first_request_does_not_wait_for_grpc(backend: Backend) -> None:
     out = Script(
-        backend,
+        backend.address,
         """
         import importlib.abc
         answered = threading.Event()
@@ -266,242 +212,8 @@ def test_shutting_down_sends_all_and_ends_the_tasks(backend: Backend) -> None:
     agent.shut_down()  # nothing is left to do
 
 
-def test_what_is_queued_arrives_at_the_end_of_the_interpreter(backend: Backend) -> None:
-    backend.commands["shop"] = [task_command("/cart")]
-    out = Script(
-        backend,
-        """
-        import atexit
-        from swprof_mw import agent
-        request("/")
-        service, reporter = agent.current().services["shop"], agent.current().reporter
-        wait_for(lambda: service.tasks.current is not None and reporter.segments.sent == 1)
-        while not len(reporter.snapshots):
-            request()
-        atexit.register(lambda: print(reporter.segments.sent, reporter.snapshots.sent, reporter.snapshots.dropped))
-        """,
-    ).output()
-    profiled = [each.traceSegmentId for each in backend.segments() if each.spans[0].operationName == "/cart"]
-    snapshots = backend.messages(SNAPSHOTS)
-    assert profiled[-1] in {snapshot.traceSegmentId for snapshot in snapshots}
-    assert out.split() == [str(len(profiled) + 1), str(len(snapshots)), "0"]
-    assert len(backend.calls(FINISH)) == 1
-
-
-def test_a_script_that_ends_at_once_is_reported(backend: Backend) -> None:
-    Script(backend, "request(seconds=0)").output()
-    assert len(backend.segments()) == 1
-
-
-def test_an_exception_or_sys_exit_ends_like_any_other(backend: Backend) -> None:
-    Script(backend, "request(); sys.exit(0)").output()
-    assert len(backend.segments()) == 1
-
-
-def test_a_child_of_multiprocessing_is_flushed_too(backend: Backend) -> None:
-    out = Script(
-        backend,
-        """
-        import multiprocessing
-        child = multiprocessing.get_context("fork").Process(target=request)
-        child.start()
-        child.join(20)
-        print(child.exitcode)
-        """,
-    ).output()
-    assert out.split() == ["0"]
-    assert len(backend.segments()) == 1
-
-
-@pytest.mark.parametrize("how", ["refused", "hanging"])
-def test_the_end_comes_within_two_seconds_though_the_backend_does_not_answer(backend: Backend, how: str) -> None:
-    if how == "refused":
-        backend.stop()
-    backend.fault(hangs=True)
-    out = Script(
-        backend,
-        """
-        import atexit
-        for _ in range(20):
-            request(seconds=0)
-        time.sleep(0.5)
-        ending = time.monotonic()
-        atexit.register(lambda: print(time.monotonic() - ending))
-        """,
-    ).output()
-    assert float(out) < 2.2
-
-
-# Forks.
-
-FORK = """
-def fork(child):
-    pid = os.fork()
-    if pid:
-        return pid
-    try:
-        child()
-        from swprof_mw import agent
-        agent.shut_down()
-        os._exit(0)
-    finally:
-        os._exit(1)
-
-def end_of(pid, seconds=20.0):
-    end = time.monotonic() + seconds
-    while True:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            return status
-        if time.monotonic() > end:
-            os.kill(pid, 9)
-            os.waitpid(pid, 0)
-            return "hangs"
-        time.sleep(0.02)
-"""
-
-
-def test_an_app_that_is_loaded_and_then_forked_reports_from_each_child(backend: Backend) -> None:
-    out = Script(
-        backend,
-        FORK
-        + """
-def child():
-    from swprof_mw import agent
-    request()
-    wait_for(lambda: agent.current().reporter.segments.sent == 1)
-
-print([end_of(pid) for pid in [fork(child) for _ in range(3)]])
-""",
-    ).output()
-    assert out.strip() == "[0, 0, 0]"
-    assert len({segment.serviceInstance for segment in backend.segments()}) == 3
-    assert len({message.serviceInstance for message in backend.messages(PROPERTIES)}) == 3
-
-
-@pytest.mark.parametrize("support", ["", "1"], ids=["unset", "on"])
-def test_a_child_of_a_process_that_has_reported_reports_as_itself(backend: Backend, support: str) -> None:
-    environment = {"GRPC_ENABLE_FORK_SUPPORT": support} if support else {}
-    out = Script(
-        backend,
-        FORK
-        + """
-from swprof_mw import agent
-request()
-parent = agent.current()
-wait_for(lambda: parent.reporter.segments.sent == 1)
-for _ in range(3):
-    print(end_of(fork(lambda: request("/child"))))
-    request()
-print(agent.current() is parent)
-""",
-        **environment,
-    ).output()
-    assert out.split() == ["0", "0", "0", "True"]
-    by_instance: dict[str, list[str]] = {}
-    for segment in backend.segments():
-        by_instance.setdefault(segment.serviceInstance, []).append(segment.spans[0].operationName)
-    assert sorted(by_instance.values()) == [["/cart"] * 4, ["/child"], ["/child"], ["/child"]]
-    ids = [segment.traceSegmentId for segment in backend.segments()]
-    assert len(set(ids)) == len(ids)
-
-
-def test_a_fork_waits_a_moment_for_the_call_in_flight_and_not_longer(backend: Backend) -> None:
-    backend.fault(KEEP_ALIVE, delay=1.0)
-    out = Script(
-        backend,
-        FORK
-        + """
-from swprof_mw import agent
-request()
-parent = agent.current()
-wait_for(lambda: parent.reporter._calling.locked())
-time.sleep(0.3)
-began = time.monotonic()
-pid = os.fork()
-if not pid:
-    os._exit(0)
-print(time.monotonic() - began)
-os.waitpid(pid, 0)
-wait_for(lambda: parent.reporter.segments.sent == 1)
-""",
-        SW_AGENT_COLLECTOR_HEARTBEAT_PERIOD="0.1",
-    ).output()
-    assert 0.0 <= float(out) < 0.5
-
-
-def test_a_child_forked_while_a_request_is_sampled_has_the_switch_interval_of_the_app(backend: Backend) -> None:
-    backend.commands["shop"] = [task_command("/cart")]
-    out = Script(
-        backend,
-        FORK
-        + """
-from swprof_mw import agent
-request("/")
-wait_for(lambda: agent.current().services["shop"].tasks.current is not None)
-span = shop.begin("GET", "/cart")
-span.enter(sys._getframe())
-span.route("/cart")
-wait_for(lambda: sys.getswitchinterval() < 0.005)
-read, write = os.pipe()
-pid = os.fork()
-if not pid:
-    os.write(write, str(sys.getswitchinterval()).encode())
-    span.end(200)
-    os._exit(0)
-print(os.read(read, 100).decode(), os.waitpid(pid, 0)[1])
-span.end(200)
-""",
-    ).output()
-    assert out.split() == ["0.005", "0"]
-
-
 def _current_task() -> Any:
     running = agent.current()
     with contextlib.suppress(AttributeError, StopIteration):
         return next(iter(running.services.values())).tasks.current  # type: ignore[union-attr]
     return None
-
-
-def test_a_child_forked_while_grpc_is_being_imported_can_import_it(backend: Backend) -> None:
-    out = Script(
-        backend,
-        FORK
-        + """
-import importlib.abc, signal
-began = threading.Event()
-
-class Slow(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path, target=None):
-        if name == "grpc":
-            began.set()
-            time.sleep(0.5)
-        return None
-
-def child():
-    signal.alarm(10)
-    import grpc
-
-sys.meta_path.insert(0, Slow())
-request(seconds=0)
-assert began.wait(10)
-print(end_of(fork(child)))
-""",
-    ).output()
-    assert out.strip() == "0"
-
-
-def test_an_app_that_serves_on_after_the_main_thread_has_ended_is_reported_to_its_end(backend: Backend) -> None:
-    Script(
-        backend,
-        """
-        def serve():
-            threading.main_thread().join()
-            for _ in range(3):
-                request()
-
-        request()
-        threading.Thread(target=serve).start()
-        """,
-    ).output()
-    assert len(backend.segments()) == 4

@@ -87,10 +87,17 @@ class Reporter:
         with contextlib.suppress(RuntimeError):  # it is awake already
             self._wake.release()
 
-    def wait_for_import(self, timeout: float) -> None:
-        """Return when grpc is imported or nobody imports it, at the latest after ``timeout`` seconds."""
-        if self._importing.acquire(True, timeout):
-            self._importing.release()
+    def hold_import(self, timeout: float) -> bool:
+        """Let grpc not be imported until ``resume_import``.
+
+        Args:
+            timeout: seconds to wait for an import that is under way. If it still is then, the answer is False.
+        """
+        return bool(self._importing.acquire(True, timeout))
+
+    def resume_import(self) -> None:
+        """It may be imported again, after a ``hold_import`` that was True."""
+        self._importing.release()
 
     def hold(self, timeout: float) -> bool:
         """Let no call be in flight until ``resume``.

@@ -247,6 +247,20 @@ def test_snapshots_go_before_the_report_that_their_task_has_ended(backend: Backe
     assert [call.method for call in backend.received] == [SNAPSHOTS, FINISH]
 
 
+@pytest.mark.parametrize("failures", [1, 2, 3])
+def test_after_an_outage_too_all_else_goes_before_that_report(
+    backend: Backend, reporter: MakeReporter, failures: int
+) -> None:
+    backend.fault(status=Status.UNAVAILABLE, times=failures)
+    loop = reporter()
+    loop.report_finish(Finish("shop", "shop-1", "one"))
+    loop.report_snapshot(snapshot())
+    loop.report_segment(segment())
+    backend.wait(lambda: len(backend.calls(FINISH)) == 1)
+    taken = [call.method for call in backend.received if call.answered]
+    assert taken in ([SEGMENTS, SNAPSHOTS, FINISH], [SNAPSHOTS, SEGMENTS, FINISH])
+
+
 # Failures of the backend as a whole.
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -66,6 +67,10 @@ class Queue(Job):
 
     def run(self, send: Send) -> None:
         """Send what is queued now, for about a second: a slow backend is to hear of other things too."""
+        self.send_all(send)
+
+    def send_all(self, send: Send) -> bool:
+        """As ``run``; whether all that was queued has gone."""
         left = len(self.outbox)
         until = monotonic_ns() + _SHARE
         while left > 0 and monotonic_ns() < until and (batch := self.outbox.batch(self._size)):
@@ -84,6 +89,7 @@ class Queue(Job):
                 self._size = min(self._size * 2, self._full)
                 self._tries = 0
                 left -= len(batch)
+        return left <= 0
 
     @property
     def patience(self) -> float:
@@ -138,16 +144,6 @@ class Queue(Job):
         return bool(messages)
 
 
-class Finishes(Queue):
-    """Sends reports that a task has ended. None is given up: one that is refused is tried again after the others."""
-
-    def __init__(self, outbox: Outbox[Any]) -> None:
-        super().__init__(outbox, 1, protocol.REPORT_TASK_FINISH, encode.finish, first)
-
-    def _give_up(self) -> None:
-        self.outbox.postpone()
-
-
 class Snapshots(Queue):
     """Streams snapshots; where greenlets have taken the place of threads, one by one."""
 
@@ -155,23 +151,46 @@ class Snapshots(Queue):
         super().__init__(outbox, size, protocol.COLLECT_SNAPSHOT, encode.snapshot, iter)
         self._streamed = size
 
-    def run(self, send: Send) -> None:
+    def send_all(self, send: Send) -> bool:
         """As of any queue."""
         single = native.patched()
         self._full = 1 if single else self._streamed
         self._size = min(self._size, self._full)
         self.call = protocol.COLLECT_ONE_SNAPSHOT if single else protocol.COLLECT_SNAPSHOT
         self._pack = first if single else iter
-        super().run(send)
+        return super().send_all(send)
 
 
-def of_queues(segments: Outbox[Any], snapshots: Outbox[Any], finishes: Outbox[Any]) -> tuple[Queue, Snapshots, Queue]:
-    """The jobs of the queues, snapshots before the reports that their task has ended."""
-    return (
+class Finishes(Queue):
+    """Sends reports that a task has ended, after all that was queued before them.
+
+    None is given up: one that is refused is tried again after the others.
+    """
+
+    def __init__(self, outbox: Outbox[Any], before: tuple[Queue, ...]) -> None:
+        super().__init__(outbox, 1, protocol.REPORT_TASK_FINISH, encode.finish, first)
+        self._before = before
+
+    def send_all(self, send: Send) -> bool:
+        """As of any queue; those before that are refused, or hang, are not waited for."""
+        for queue in self._before:
+            if not (queue.wait or queue.timeouts):
+                with contextlib.suppress(Refused):
+                    if not queue.send_all(send):
+                        return False
+        return super().send_all(send)
+
+    def _give_up(self) -> None:
+        self.outbox.postpone()
+
+
+def of_queues(segments: Outbox[Any], snapshots: Outbox[Any], finishes: Outbox[Any]) -> tuple[Queue, Queue, Queue]:
+    """The jobs of the queues, segments and snapshots before the reports that their task has ended."""
+    first_of_all = (
         Queue(segments, SEGMENTS, protocol.COLLECT_SEGMENTS_IN_SYNC, encode.collection, b"".join),
         Snapshots(snapshots, SNAPSHOTS),
-        Finishes(finishes),
     )
+    return (*first_of_all, Finishes(finishes, first_of_all))
 
 
 def first(messages: list[bytes]) -> bytes:

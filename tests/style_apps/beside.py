@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from swprof_mw import agent
@@ -37,12 +37,13 @@ _LONGEST = 15
 recorded = Recorded()
 
 
-def drive(wsgi: Any, asgi: Any, tool: Tool) -> dict[str, Any]:
-    """Make the requests under the eyes of the tool."""
+def drive(wsgi: Any, asgi: Any, tool: Tool, begin: Callable[[], object]) -> dict[str, Any]:
+    """Make the requests under the eyes of the tool; ``begin`` first."""
     watched.kept.clear()
     answers = []
     tool.start()
     try:
+        begin()
         for _ in range(_TIMES):
             on_thread = wsgi_client.ask(wsgi, PATH)
             in_task = asyncio.run(asyncio.wait_for(asgi_driver.acall(asgi, asgi_driver.http(PATH)), _LONGEST))
@@ -57,14 +58,13 @@ def drive(wsgi: Any, asgi: Any, tool: Tool) -> dict[str, Any]:
 
 def measure(kind: type[Tool]) -> dict[str, Any]:
     """What a tool sees without us and beside us, and what we see beside it. Our thread begins under its eyes."""
-    without = drive(watched.own_view, watched.own_app, kind())
+    without = drive(watched.own_view, watched.own_app, kind(), lambda: None)
     settings: Any = {"service_name": "neighbours", "profile_max_cpu": 100}
     wsgi = WSGIEntry(Application(7000, settings), watched.own_view)
     asgi = SWProfilerMiddleware(watched.own_app, **settings)
     try:
         wsgi_client.ask(wsgi, "/first")
-        recorded.profile(PATH)
-        beside = drive(wsgi, asgi, kind())
+        beside = drive(wsgi, asgi, kind(), lambda: recorded.profile(PATH))
         stacks = [one.stack for one in recorded.snapshots]
     finally:
         agent.shut_down(timeout=2.0)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
 
 #: A variable of the app's: what the request before left in this context.
 LAST: ContextVar[str] = ContextVar("last_path", default="nothing")
+
+#: What happened to bodies, oldest first: for the time after the answer.
+events: list[str] = []
 
 #: The modification time of the file, seconds since the epoch: the same in all runs.
 WRITTEN = 1_700_000_000
@@ -24,8 +29,6 @@ def file() -> Path:
     content = b"0123456789" * 7_000
     if not path.exists() or path.stat().st_size != len(content):
         path.write_bytes(content)
-    import os
-
     os.utime(path, (WRITTEN, WRITTEN))
     return path
 
@@ -43,3 +46,10 @@ def visit(path: str) -> str:
     before = LAST.get()
     LAST.set(path)
     return before
+
+
+def spend(seconds: float) -> None:
+    """Work that is sampled."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        sum(range(100))

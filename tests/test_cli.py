@@ -170,7 +170,7 @@ def test_addresses_that_do_not_answer(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(_: str) -> None:
+    def interrupted(*_: str) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(profile, "_client", interrupted)
@@ -229,14 +229,31 @@ def test_collector_on_a_port_that_is_taken() -> None:
     assert errors == f"swprof_mw: cannot listen on 127.0.0.1:{port} for HTTP: Address already in use\n"
 
 
-def test_collector_beyond_loopback_says_so() -> None:
+def test_collector_beyond_loopback_wants_a_token() -> None:
     with start_collector("--host", "0.0.0.0", "--grpc-port", "0", "--http-port", "0") as process:
-        assert process.stderr is not None
-        warning = process.stderr.readline()
+        printed, errors = process.communicate(timeout=20)
+    assert (process.returncode, printed) == (2, "")
+    needed = "0.0.0.0 is not loopback: a token is needed, or anybody could read and start profiles"
+    assert errors == f"swprof_mw: {needed}\n"
+
+
+def test_the_token_comes_from_the_environment_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SWPROF_COLLECTOR_TOKEN", "s3cret")
+    with start_collector("--host", "0.0.0.0", "--grpc-port", "0", "--http-port", "0") as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        url = process.stdout.readline().split()[1].replace("0.0.0.0", "127.0.0.1")
+        assert run_profile(url) == 2
+        assert failure(capsys) == "service 'shop' is not known; known: none yet"
+        assert run_profile(url, "--token", "wrong") == 2
+        assert failure(capsys) == f"{url}: a token is needed: Authorization: Bearer TOKEN"
+        assert run_profile(url, "--token", "wröng") == 2
+        assert failure(capsys) == "--token: not printable ASCII"
         process.terminate()
-        process.communicate(timeout=10)
-    assert process.returncode == 0
-    assert warning == "0.0.0.0 is not loopback: whoever reaches it can read and start profiles\n"
+        printed, errors = process.communicate(timeout=10)
+    assert (process.returncode, printed, errors) == (0, "", "")
 
 
 def test_collector_without_its_extra(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -802,7 +802,7 @@ def test_a_port_that_is_taken() -> None:
 
 def test_an_address_that_is_not_ours() -> None:
     with pytest.raises(CollectorError, match=r"cannot listen on 192\.0\.2\.1:0 for HTTP"):
-        Collector(0, 0, host="192.0.2.1").start()
+        Collector(0, 0, host="192.0.2.1", token="t").start()
 
 
 def test_a_server_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:

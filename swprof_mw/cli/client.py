@@ -89,17 +89,25 @@ class Request:
 class OapClient:
     """Asks the OAP at ``url`` (``http://127.0.0.1:12800``, with or without ``/graphql``).
 
-    Every method raises ``OapError`` if it gets no answer. Raises ``ValueError`` for a ``url`` that is not http(s).
+    Every method raises ``OapError`` if it gets no answer.
+
+    Args:
+        url: where it is.
+        token: what is shown as ``Authorization: Bearer``, printable ASCII; empty: nothing.
+
+    Raises:
+        ValueError: ``url`` is not http(s).
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, token: str = "") -> None:
         parts = urllib.parse.urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"not an http address: {url!r}")
         self.url = url.rstrip("/").removesuffix("/graphql") + "/graphql"
         local = parts.hostname in ("127.0.0.1", "::1", "localhost")
         proxies = [urllib.request.ProxyHandler({})] if local else []  # what a proxy is for, loopback is not
-        self._opener = urllib.request.build_opener(*proxies)
+        self._opener = urllib.request.build_opener(*proxies, _NoRedirects)
+        self._headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
 
     def services(self) -> list[str]:
         """The names of the services that have an agent."""
@@ -170,7 +178,7 @@ class OapClient:
         return answer.get("data") or {}
 
     def _post(self, body: bytes) -> Any:
-        request = urllib.request.Request(self.url, body, {"Content-Type": "application/json"})  # noqa: S310 checked above
+        request = urllib.request.Request(self.url, body, self._headers)  # noqa: S310 checked above
         try:
             with self._opener.open(request, timeout=WITHIN) as response:
                 return json.loads(response.read())
@@ -180,6 +188,13 @@ class OapClient:
             raise OapError(f"cannot reach {self.url}: {getattr(error, 'reason', error)}") from error
         except ValueError as error:
             raise OapError(f"{self.url} does not answer as an OAP does: no JSON") from error
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """A query is not for others, and the token neither."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Leave the answer as it is."""
 
 
 def service_id(name: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -16,25 +16,36 @@ if TYPE_CHECKING:
     from swprof_mw.collector.server import Collector
 
 EXTRA = frozenset({"graphql", "starlette", "uvicorn"})
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+VARIABLE = "SWPROF_COLLECTOR_TOKEN"
+"""The environment variable with the token of the collector, for who runs it and who asks it."""
 
 
 def add(commands: Any) -> None:
     """Add the command to argparse's ``commands``."""
     parser = commands.add_parser("collector", help="receive what agents send, and answer OAP's GraphQL queries")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; there is no login (%(default)s)")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (%(default)s); others need a token, sent in clear"
+    )
     parser.add_argument("--grpc-port", type=int, default=11800, help="for agents; 0: a free one (%(default)s)")
     parser.add_argument("--http-port", type=int, default=12800, help="for GraphQL; 0: a free one (%(default)s)")
+    parser.add_argument(
+        "--token",
+        default="",
+        help=f"what agents and people have to show; better in {VARIABLE}, where no other user reads it",
+    )
     parser.set_defaults(run=run)
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """Serve until SIGINT or SIGTERM. Raises ``CommandError`` if a port is taken or the extra is not installed."""
+    """Serve until SIGINT or SIGTERM.
+
+    Raises:
+        CommandError: a port is taken, a token is missing, or the extra is not installed.
+    """
     with _told_to_stop() as stopped:
         collector = _start(chosen)
         print(f"agents   {collector.backend}\nGraphQL  {collector.url}/graphql", flush=True)
-        if chosen.host not in LOOPBACK:
-            print(f"{chosen.host} is not loopback: whoever reaches it can read and start profiles", file=sys.stderr)
         stopped.wait()
         collector.stop()
     return 0
@@ -62,6 +73,7 @@ def _start(chosen: argparse.Namespace) -> Collector:
             raise
         raise CommandError(f"{error.name} is not installed; run: pip install 'swprof-mw[collector]'") from error
     try:
-        return Collector(chosen.grpc_port, chosen.http_port, chosen.host).start()
+        token = chosen.token or os.environ.get(VARIABLE, "")
+        return Collector(chosen.grpc_port, chosen.http_port, chosen.host, token=token).start()
     except CollectorError as error:
         raise CommandError(str(error)) from error

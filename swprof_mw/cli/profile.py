@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 
 from swprof_mw.cli import report
 from swprof_mw.cli.client import OapClient, OapError, Request, TaskRefused
+from swprof_mw.cli.collector import VARIABLE
 from swprof_mw.cli.error import CommandError
 from swprof_mw.cli.progress import Progress
 
@@ -34,6 +36,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--oap", default="http://127.0.0.1:12800", help="OAP's or the collector's address (%(default)s)"
     )
+    parser.add_argument("--token", default="", help=f"what the collector asks for; better in {VARIABLE}")
     parser.add_argument("--duration", type=int, default=1, help="of the task, minutes (%(default)s)")
     parser.add_argument("--period", type=int, default=10, help="between two snapshots, ms (%(default)s)")
     parser.add_argument("--min-duration", type=int, default=0, help="of a request worth profiling, ms (%(default)s)")
@@ -48,7 +51,7 @@ def add(commands: Any) -> None:
 def run(chosen: argparse.Namespace) -> int:
     """0 if a request was profiled, 1 if none was. Raises ``CommandError`` for whatever stands in the way."""
     try:
-        client = _client(chosen.oap)
+        client = _client(chosen.oap, chosen.token or os.environ.get(VARIABLE, ""))
         _check(client, chosen)
         task_id = _create(client, chosen)
         with Progress(sys.stderr) as progress:
@@ -63,9 +66,11 @@ def run(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _client(url: str) -> OapClient:
+def _client(url: str, token: str) -> OapClient:
+    if not (token.isascii() and token.isprintable()):
+        raise CommandError("--token: not printable ASCII")
     try:
-        return OapClient(url)
+        return OapClient(url, token)
     except ValueError as error:
         raise CommandError(f"--oap: {error}") from error
 

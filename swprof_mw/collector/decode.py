@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,6 +10,9 @@ from swprof_mw.collector.records import KeyValues, Segment, Snapshot, Span, Span
 
 NAME_LENGTH = 70
 ENDPOINT_LENGTH = 150
+LONGEST_PROPERTY = 500
+"""Characters of an instance's property; the rest is cut off."""
+
 BLANK = "_blank"
 """What OAP calls an endpoint without a name."""
 
@@ -51,22 +53,22 @@ def _span(message: Any) -> Span:
 
 
 def snapshot(message: Any) -> Snapshot:
-    """A ``ThreadSnapshot``. Equal code signatures share their text: there are few of them, many times."""
+    """A ``ThreadSnapshot``."""
     return Snapshot(
         task_id=message.taskId,
         segment_id=message.traceSegmentId,
         time=message.time,
         sequence=message.sequence,
-        stack=tuple(map(sys.intern, message.stack.codeSignatures)),
+        stack=tuple(message.stack.codeSignatures),
     )
 
 
 def properties(pairs: Iterable[Any]) -> tuple[str | None, KeyValues]:
     """An instance's language (``None`` if not told) and its other properties, the addresses joined as ``ipv4s``."""
-    told = _pairs(pairs)
+    told = [(key[:LONGEST_PROPERTY], value[:LONGEST_PROPERTY]) for key, value in _pairs(pairs)]
     languages = [value.upper() for key, value in told if key == "language"]
     others = {key: value for key, value in told if key not in ("language", "ipv4")}
-    others["ipv4s"] = ",".join(value for key, value in told if key == "ipv4")
+    others["ipv4s"] = ",".join(value for key, value in told if key == "ipv4")[:LONGEST_PROPERTY]
     known = [language if language in LANGUAGES else "UNKNOWN" for language in languages]
     return (known[-1] if known else None), tuple(others.items())
 

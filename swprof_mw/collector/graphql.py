@@ -9,6 +9,7 @@ from typing import Any
 
 from graphql import GraphQLError, GraphQLResolveInfo, GraphQLSchema, build_schema, execute_sync, parse, validate
 
+from swprof_mw.collector import cost
 from swprof_mw.collector.resolvers import Resolvers
 from swprof_mw.collector.store import Store
 from swprof_mw.collector.views import View
@@ -44,9 +45,12 @@ class Api:
             raise BadRequest([{"message": f"the query is longer than {LONGEST_QUERY} characters"}])
         try:
             document = parse(query)
+            cost.check(document)
             errors = validate(self._schema, document)
         except GraphQLError as error:
             raise BadRequest([_formatted(error)]) from error
+        except cost.TooDear as error:
+            raise BadRequest([{"message": str(error)}]) from error
         except RecursionError as error:
             raise BadRequest([{"message": "the query is nested too deeply"}]) from error
         if errors:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from swprof_mw.collector import ids
 
@@ -11,6 +13,16 @@ INT_RANGE = 2**31 - 1
 """GraphQL's Int is 32 bits wide: a span that was never ended would not fit."""
 
 KeyValues = tuple[tuple[str, str], ...]
+Stack = tuple[str, ...]
+
+_RECORD = 500
+_PAIR = 70
+"""Bytes that a span or an instance, and a pair of texts, take besides the texts."""
+
+
+def weigh(pairs: KeyValues) -> int:
+    """The bytes that they take, roughly."""
+    return sum(_PAIR + sys.getsizeof(key) + sys.getsizeof(value) for key, value in pairs)
 
 
 @dataclass(frozen=True)
@@ -21,7 +33,7 @@ class Snapshot:
     segment_id: str
     time: int
     sequence: int
-    stack: tuple[str, ...]
+    stack: Stack
 
 
 @dataclass(frozen=True)
@@ -50,6 +62,12 @@ class Span:
     tags: KeyValues = ()
     logs: tuple[SpanLog, ...] = ()
 
+    @property
+    def weight(self) -> int:
+        """The bytes that it takes, roughly."""
+        texts = sys.getsizeof(self.endpoint_name) + sys.getsizeof(self.peer)
+        return _RECORD + texts + weigh(self.tags) + sum(_PAIR + weigh(log.data) for log in self.logs)
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -71,6 +89,11 @@ class Segment:
         """From the earliest start to the latest end, ms; within 32 bits."""
         length = max(span.end_time for span in self.spans) - self.start
         return max(-INT_RANGE, min(length, INT_RANGE))
+
+    @cached_property
+    def weight(self) -> int:
+        """The bytes that it takes, roughly."""
+        return _RECORD + sum(span.weight for span in self.spans)
 
     @property
     def is_error(self) -> bool:

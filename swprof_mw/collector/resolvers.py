@@ -12,6 +12,9 @@ from swprof_mw.collector.records import MINUTE
 from swprof_mw.collector.store import Store
 from swprof_mw.collector.views import View
 
+MOST_STRETCHES = 20
+"""Stretches of one analysis; each may hold thousands of snapshots."""
+
 
 class Resolvers:
     """Each method has its field's name and arguments, as the schema says.
@@ -72,6 +75,8 @@ class Resolvers:
 
     def getSegmentsProfileAnalyze(self, queries: list[Mapping[str, Any]]) -> View:
         """The trees of some stretches together."""
+        if len(queries) > MOST_STRETCHES:
+            raise ValueError(f"more than {MOST_STRETCHES} queries")
         return views.analysis(analysis.analyze(self._stretch(query) for query in queries))
 
     def _stretch(self, query: Mapping[str, Any]) -> analysis.Stretch:

@@ -10,8 +10,9 @@ from types import TracebackType
 
 import grpc
 import uvicorn
+from starlette.types import ASGIApp
 
-from swprof_mw.collector import receiver
+from swprof_mw.collector import access, receiver
 from swprof_mw.collector.app import app
 from swprof_mw.collector.store import Store
 
@@ -24,6 +25,9 @@ START_WITHIN = 10.0
 STOP_WITHIN = 2.0
 """Seconds that calls and requests in progress are given."""
 
+MOST_CONNECTIONS = 100
+"""Of people, at once; further requests are answered 503."""
+
 
 class CollectorError(RuntimeError):
     """The collector could not be started; the text says why."""
@@ -34,8 +38,10 @@ class Collector:
 
     Args:
         grpc_port, http_port: 0 takes a free one; once started, the attributes hold what was taken.
-        host: the address to listen on. There is no login: leave it at loopback unless the network is trusted.
+        host: the name or address to listen on. One that other machines reach needs a token.
         store: where to keep what comes in; a new one by default.
+        token: what everybody has to show: agents as the metadata ``authentication``, people as
+            ``Authorization: Bearer``. Printable ASCII without blanks; empty: nothing is asked for.
     """
 
     def __init__(
@@ -44,8 +50,10 @@ class Collector:
         http_port: int = HTTP_PORT,
         host: str = LOOPBACK,
         store: Store | None = None,
+        token: str = "",
     ) -> None:
         self.grpc_port, self.http_port, self.host = grpc_port, http_port, host
+        self._token = token
         self.store = store or Store()
         self._grpc: grpc.Server | None = None
         self._http: _HttpServer | None = None
@@ -61,7 +69,12 @@ class Collector:
         return _joined(self.host, self.grpc_port)
 
     def start(self) -> Collector:
-        """Listen; returns itself once both servers answer. Raises ``CollectorError`` if a port is taken."""
+        """Listen; returns itself once both servers answer.
+
+        Raises:
+            CollectorError: a port is taken, or there should be a token.
+        """
+        self._check_token()
         listening = _listen(self.host, self.http_port)
         try:
             self._start_grpc()
@@ -69,7 +82,7 @@ class Collector:
             listening.close()
             raise
         self.http_port = listening.getsockname()[1]
-        self._http = _HttpServer(self.store, listening)
+        self._http = _HttpServer(app(self.store, self.host, self._token), listening)
         try:
             self._http.start()
         except CollectorError:
@@ -93,8 +106,20 @@ class Collector:
     ) -> None:
         self.stop()
 
+    def _check_token(self) -> None:
+        if self._token and not access.is_token(self._token):
+            raise CollectorError("the token must be printable ASCII without blanks")
+        try:
+            needed = not access.is_loopback(self.host)
+        except OSError as error:
+            raise CollectorError(f"no address is known for {self.host}: {error.strerror or error}") from error
+        if needed and not self._token:
+            raise CollectorError(
+                f"{self.host} is not loopback: a token is needed, or anybody could read and start profiles"
+            )
+
     def _start_grpc(self) -> None:
-        server = receiver.server(self.store)
+        server = receiver.server(self.store, self._token)
         try:
             port = server.add_insecure_port(self.backend)
         except RuntimeError:
@@ -109,14 +134,15 @@ class Collector:
 class _HttpServer:
     """uvicorn on a socket that listens already, in a thread of its own."""
 
-    def __init__(self, store: Store, listening: socket.socket) -> None:
+    def __init__(self, application: ASGIApp, listening: socket.socket) -> None:
         self._socket = listening
         config = uvicorn.Config(
-            app(store),
+            application,
             log_config=None,
             access_log=False,
             lifespan="off",
             ws="none",
+            limit_concurrency=MOST_CONNECTIONS,
             timeout_graceful_shutdown=int(STOP_WITHIN),
         )
         self._server = uvicorn.Server(config)

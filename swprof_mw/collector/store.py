@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from swprof_mw.collector.profiles import Profiles
 from swprof_mw.collector.records import Endpoint, Instance, KeyValues, Segment, Service, Snapshot, Task, TaskLog
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+
+MOST_PROPERTIES = 100
+"""Of an instance, the newest."""
+
+IN_ALL = 20
+"""So many times what a service may have of names, and a task of logs, there may be of all of them together."""
 
 
 @dataclass
@@ -21,7 +27,12 @@ class _Kept:
     service: Service | None = None
     instances: dict[str, Instance] = field(default_factory=dict)
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
-    segments: dict[str, Segment] = field(default_factory=dict)
+    segments: dict[str, None] = field(default_factory=dict)
+
+    @property
+    def names(self) -> int:
+        """How many instances and endpoints."""
+        return len(self.instances) + len(self.endpoints)
 
 
 class Store:
@@ -30,18 +41,21 @@ class Store:
     Args:
         segments: kept for each service. A profiled segment does not count: it stays as long as its snapshots.
         snapshots: kept in all. The oldest segment's go first, all of them: a profile with holes misleads.
-        names: services, and for each of them instances, endpoints and tasks, and logs of each task.
+        names: services, and for each of them instances and endpoints; tasks in all, and logs of each task.
+        size: bytes, roughly, of the profiled segments with their snapshots, and as many of the others.
     """
 
-    def __init__(self, segments: int = 1_000, snapshots: int = 200_000, names: int = 1_000) -> None:
+    def __init__(
+        self, segments: int = 1_000, snapshots: int = 200_000, names: int = 1_000, size: int = 256 * 1024 * 1024
+    ) -> None:
         self._lock = threading.Lock()
-        self._max_segments, self._max_snapshots, self._max_names = segments, snapshots, names
+        self._max_segments, self._max_names, self._max_size = segments, names, size
         self._services: dict[str, _Kept] = {}
-        self._profiled: dict[str, Segment] = {}
-        self._snapshots: dict[str, dict[int, Snapshot]] = {}
-        self._snapshot_count = 0
-        self._tasks: dict[str, list[Task]] = {}
-        self._logs: defaultdict[str, list[TaskLog]] = defaultdict(list)
+        self._segments: dict[str, Segment] = {}
+        self._size = self._names = 0
+        self._profiles = Profiles(snapshots, size)
+        self._tasks: dict[str, Task] = {}
+        self._logs: dict[str, list[TaskLog]] = {}
 
     # What agents tell
 
@@ -49,14 +63,16 @@ class Store:
         """A process of ``service`` was heard of at ``now``."""
         with self._lock:
             self._see(service, instance, now, layer)
+            self._bound_names()
 
     def described(self, service: str, instance: str, now: int, language: str | None, properties: KeyValues) -> None:
         """A process told its properties, added to those it told before. By itself this makes no service known."""
         with self._lock:
             instances = self._see(service, instance, now).instances
             known = instances[instance]
-            merged = tuple({**dict(known.properties), **dict(properties)}.items())
+            merged = tuple({**dict(known.properties), **dict(properties)}.items())[-MOST_PROPERTIES:]
             instances[instance] = replace(known, language=language or known.language, properties=merged)
+            self._bound_names()
 
     def add_segment(self, segment: Segment, now: int) -> None:
         """Keep a segment, and what is learnt from it: its service, instance and endpoints."""
@@ -64,31 +80,29 @@ class Store:
             kept = self._see(segment.service, segment.instance, now, "GENERAL")
             for name in segment.endpoints:
                 endpoint = kept.endpoints.get(name) or Endpoint(segment.service, name, now)
-                _keep(kept.endpoints, name, endpoint, self._max_names)
-            if segment.segment_id in self._snapshots:
-                self._profiled[segment.segment_id] = segment
-            else:
-                _keep(kept.segments, segment.segment_id, segment, self._max_segments)
+                self._name(kept.endpoints, name, endpoint)
+            self._bound_names()
+            self._drop(segment.segment_id)
+            if segment.segment_id in self._profiles:
+                self._profiles.attach(segment)
+            elif segment.service in self._services:
+                self._add(segment, kept)
 
     def add_snapshot(self, snapshot: Snapshot) -> None:
         """Keep a snapshot. One that has the number of an earlier one of its segment is ignored, as OAP does."""
         with self._lock:
-            if snapshot.segment_id not in self._snapshots:
-                self._snapshots[snapshot.segment_id] = {}
-                self._promote(snapshot.segment_id)
-            kept = self._snapshots[snapshot.segment_id]
-            if snapshot.sequence not in kept:
-                kept[snapshot.sequence] = snapshot
-                self._snapshot_count += 1
-                self._trim_snapshots(snapshot)
+            self._profiles.add(snapshot)
+            if snapshot.segment_id in self._profiles and (segment := self._drop(snapshot.segment_id)):
+                self._profiles.attach(segment)
 
     def add_log(self, log: TaskLog) -> None:
         """Keep what an instance did with a task; for a task that is not known, nothing."""
         with self._lock:
-            if any(task.id == log.task_id for tasks in self._tasks.values() for task in tasks):
-                logs = self._logs[log.task_id]
+            if log.task_id in self._tasks:
+                logs = self._logs.setdefault(log.task_id, [])
                 logs.append(log)
                 del logs[: -self._max_names]
+                self._bound_logs()
 
     # What people do
 
@@ -99,15 +113,13 @@ class Store:
         agents tell what they know.
         """
         with self._lock:
-            tasks = self._tasks.get(task.service_id, [])
+            tasks = [other for other in self._tasks.values() if other.service_id == task.service_id]
             if any(task.clashes(other) for other in tasks):
                 return None
             newest = max((other.create_time for other in tasks), default=0)
             task = task.created_at(max(task.create_time, newest + 1))
-            kept = [*tasks, task]
-            for dropped in kept[: -self._max_names]:
-                self._logs.pop(dropped.id, None)
-            _keep(self._tasks, task.service_id, kept[-self._max_names :], self._max_names)
+            _keep(self._tasks, task.id, task, self._max_names)
+            self._logs = {task_id: logs for task_id, logs in self._logs.items() if task_id in self._tasks}
             return task
 
     def services(self) -> list[Service]:
@@ -128,27 +140,22 @@ class Store:
     def segments(self) -> list[Segment]:
         """All segments."""
         with self._lock:
-            plain = [segment for kept in self._services.values() for segment in kept.segments.values()]
-            return [*plain, *self._profiled.values()]
+            return [*self._segments.values(), *self._profiles]
 
     def snapshots(self, segment_id: str) -> list[Snapshot]:
         """The snapshots of a segment; none if it is not known."""
         with self._lock:
-            return list(self._snapshots.get(segment_id, {}).values())
+            return self._profiles.snapshots(segment_id)
 
     def profiled(self, task_id: str) -> list[Segment]:
         """The segments a task has profiled: those that are kept and have the task's snapshot number 0."""
         with self._lock:
-            found = [(segment, self._snapshots[segment_id].get(0)) for segment_id, segment in self._profiled.items()]
-        return [segment for segment, first in found if first is not None and first.task_id == task_id]
+            return self._profiles.of_task(task_id)
 
     def tasks(self, service_id: str | None = None) -> list[Task]:
         """The tasks of one service or of all, the latest start first."""
         with self._lock:
-            groups: Iterable[list[Task]] = (
-                self._tasks.values() if service_id is None else [self._tasks.get(service_id, [])]
-            )
-            found = [task for tasks in groups for task in tasks]
+            found = [task for task in self._tasks.values() if service_id in (None, task.service_id)]
         return sorted(found, key=lambda task: task.start_time, reverse=True)
 
     def logs(self, task_id: str) -> list[TaskLog]:
@@ -166,24 +173,49 @@ class Store:
         if layer is not None:
             kept.service = kept.service or Service(service, layer)
         known = kept.instances.get(instance) or Instance(service, instance, now, now)
-        _keep(kept.instances, instance, replace(known, last_seen=now), self._max_names)
-        _keep(self._services, service, kept, self._max_names)
+        self._name(kept.instances, instance, replace(known, last_seen=now))
+        self._services[service] = kept
+        while len(self._services) > self._max_names:
+            self._forget(next(iter(self._services)))
         return kept
 
-    def _promote(self, segment_id: str) -> None:
-        for kept in self._services.values():
-            if segment := kept.segments.pop(segment_id, None):
-                self._profiled[segment_id] = segment
+    def _name(self, names: dict[str, V], name: str, value: V) -> None:
+        """Keep an instance or endpoint; count them."""
+        before = len(names)
+        _keep(names, name, value, self._max_names)
+        self._names += len(names) - before
 
-    def _trim_snapshots(self, newest: Snapshot) -> None:
-        while self._snapshot_count > self._max_snapshots:
-            oldest = next(iter(self._snapshots))
-            if oldest == newest.segment_id:  # it fills the store alone: then it ends here
-                del self._snapshots[oldest][newest.sequence]
-                self._snapshot_count -= 1
-                return
-            self._snapshot_count -= len(self._snapshots.pop(oldest))
-            self._profiled.pop(oldest, None)
+    def _bound_names(self) -> None:
+        """A service that has too many names loses them, not those that live beside it."""
+        while self._names > IN_ALL * self._max_names:
+            self._forget(max(self._services, key=lambda service: self._services[service].names))
+
+    def _forget(self, service: str) -> None:
+        kept = self._services.pop(service)
+        self._names -= kept.names
+        for segment_id in kept.segments:
+            self._size -= self._segments.pop(segment_id).weight
+
+    def _add(self, segment: Segment, kept: _Kept) -> None:
+        self._segments[segment.segment_id] = segment
+        self._size += segment.weight
+        kept.segments[segment.segment_id] = None
+        while len(kept.segments) > self._max_segments:
+            self._drop(next(iter(kept.segments)))
+        while self._size > self._max_size:
+            self._drop(next(iter(self._segments)))
+
+    def _drop(self, segment_id: str) -> Segment | None:
+        """Keep that segment no longer, if it is one that has no snapshots."""
+        segment = self._segments.pop(segment_id, None)
+        if segment is not None:
+            self._size -= segment.weight
+            del self._services[segment.service].segments[segment_id]
+        return segment
+
+    def _bound_logs(self) -> None:
+        while sum(map(len, self._logs.values())) > IN_ALL * self._max_names:
+            del self._logs[next(iter(self._logs))]
 
 
 def _keep(mapping: dict[K, V], key: K, value: V, limit: int) -> None:

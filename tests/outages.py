@@ -36,14 +36,15 @@ class Scene:
 
     def again_and_again(self, down: Callable[[], object], up: Callable[[], object], seconds: float) -> None:
         """Until the end: down for so long, up for so long."""
+        over = self._over = threading.Event()
 
         def run() -> None:
             while True:
                 self._downs += 1
                 down()
-                over = self._over.wait(seconds)
+                ended = over.wait(seconds)
                 up()
-                if over or self._over.wait(seconds):
+                if ended or over.wait(seconds):
                     return
 
         self._thread = threading.Thread(target=run, daemon=True)

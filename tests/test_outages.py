@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +24,7 @@ from tests.outages import OUTAGES, Scene
 from tests.reports import Probe, segment, snapshot
 from tests.waiting import eventually
 
+ROOT = Path(__file__).resolve().parent.parent
 #: Long enough for the pauses to have grown to their longest.
 LASTS = 5.0
 #: A backend that is back is noticed within so many seconds.
@@ -279,3 +284,12 @@ def test_with_several_backends_reporting_goes_on_at_one_that_is_there(
     moves: dict[bool, Future[list[float]]], plain: bool
 ) -> None:
     assert max(moves[plain].result()) < BACK_WITHIN
+
+
+@pytest.mark.parametrize("kind", ["black hole", "flapping", "half-way", "RESOURCE_EXHAUSTED"])
+def test_requests_do_not_notice_an_outage(kind: str) -> None:
+    """The short form of the benchmark: requests with us and without by turns, while segments wait."""
+    command = [sys.executable, "bench/outages.py", kind, "--surely", "--requests", "2000"]
+    environment = {**os.environ, "PYTHONPATH": "."}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=90)
+    assert done.returncode == 0, done.stdout + done.stderr

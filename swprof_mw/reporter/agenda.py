@@ -118,7 +118,7 @@ class Agenda:
         for job in self._in_order():
             if self._seconds_left() is not None:
                 return False
-            if not job.wait and self._attempt(job):
+            if not job.wait and self._do(job):
                 # Whatever that job met, the others come first the next time.
                 self._jobs.remove(job)
                 self._jobs.append(job)
@@ -131,6 +131,19 @@ class Agenda:
         if not any(job.timeouts for job in self._jobs):
             return list(self._jobs)
         return sorted(self._jobs, key=lambda job: (job.timeouts > 0, job not in self._queues))
+
+    def _do(self, job: Job) -> bool:
+        """Do a job that is due, after what goes before it, if that is not refused, and does not hang.
+
+        True if the connection was lost over it.
+        """
+        for queue in job.before if isinstance(job, Queue) else ():
+            if not (queue.wait or queue.timeouts):
+                if self._attempt(queue):
+                    return True
+                if queue.behind:
+                    return False
+        return bool(self._attempt(job))
 
     @guarded("reporting")
     def _attempt(self, job: Job) -> bool:

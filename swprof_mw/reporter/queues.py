@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -39,7 +38,14 @@ class Queue(Job):
         call: what they are sent with.
         message: turns an item into a message.
         pack: turns encoded messages into the request.
+
+    Attributes:
+        outbox: as given.
+        before: what is to be sent before it.
+        behind: whether it was left off before all had gone that was queued.
     """
+
+    before: tuple[Queue, ...] = ()
 
     def __init__(
         self,
@@ -52,6 +58,7 @@ class Queue(Job):
         super().__init__()
         self.call = call
         self.outbox = outbox
+        self.behind = False
         self._full = self._size = size
         self._message = message
         self._pack = pack
@@ -67,10 +74,7 @@ class Queue(Job):
 
     def run(self, send: Send) -> None:
         """Send what is queued now, for about a second: a slow backend is to hear of other things too."""
-        self.send_all(send)
-
-    def send_all(self, send: Send) -> bool:
-        """As ``run``; whether all that was queued has gone."""
+        self.behind = False
         left = len(self.outbox)
         until = monotonic_ns() + _SHARE
         while left > 0 and monotonic_ns() < until and (batch := self.outbox.batch(self._size)):
@@ -89,7 +93,7 @@ class Queue(Job):
                 self._size = min(self._size * 2, self._full)
                 self._tries = 0
                 left -= len(batch)
-        return left <= 0
+        self.behind = left > 0
 
     @property
     def patience(self) -> float:
@@ -151,14 +155,14 @@ class Snapshots(Queue):
         super().__init__(outbox, size, protocol.COLLECT_SNAPSHOT, encode.snapshot, iter)
         self._streamed = size
 
-    def send_all(self, send: Send) -> bool:
+    def run(self, send: Send) -> None:
         """As of any queue."""
         single = native.patched()
         self._full = 1 if single else self._streamed
         self._size = min(self._size, self._full)
         self.call = protocol.COLLECT_ONE_SNAPSHOT if single else protocol.COLLECT_SNAPSHOT
         self._pack = first if single else iter
-        return super().send_all(send)
+        super().run(send)
 
 
 class Finishes(Queue):
@@ -169,16 +173,7 @@ class Finishes(Queue):
 
     def __init__(self, outbox: Outbox[Any], before: tuple[Queue, ...]) -> None:
         super().__init__(outbox, 1, protocol.REPORT_TASK_FINISH, encode.finish, first)
-        self._before = before
-
-    def send_all(self, send: Send) -> bool:
-        """As of any queue; those before that are refused, or hang, are not waited for."""
-        for queue in self._before:
-            if not (queue.wait or queue.timeouts):
-                with contextlib.suppress(Refused):
-                    if not queue.send_all(send):
-                        return False
-        return super().send_all(send)
+        self.before = before
 
     def _give_up(self) -> None:
         self.outbox.postpone()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import select
-import socket
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +19,7 @@ from swprof_mw.reporter.backoff import Backoff
 from swprof_mw.reporter.channel import CallFailed, Connection, Refused, Unavailable
 from tests.certificates import Authority
 from tests.faulty import KEEP_ALIVE, Backend, black_hole
+from tests.relay import Relay
 
 Status = grpc.StatusCode
 PING = protocol.InstancePingPkg(service="shop", serviceInstance="shop-1")
@@ -103,8 +102,8 @@ def test_a_call_is_cancelled_from_another_thread(connect: Any) -> None:
 
 
 def test_a_line_with_a_long_way_is_given_the_time_to_connect(connect: Any) -> None:
-    with Backend() as backend, _relay(backend.port, delay=0.5) as far:
-        ping(connect(backend_services=far))
+    with Backend() as backend, Relay(backend.port, delay=0.25) as far:
+        ping(connect(backend_services=far.address))
         assert len(backend.calls(KEEP_ALIVE)) == 1
 
 
@@ -165,6 +164,27 @@ def test_a_single_address_that_refuses_all_is_kept_without_a_pause(connect: Any)
             ping(connection)
         connection.move_on()
         assert (connection.address, connection.wait) == (strange.address, 0)
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["grpc", "plain"])
+def test_a_thousand_attempts_leave_nothing_behind(plain: bool) -> None:
+    def held() -> tuple[int, int, float]:
+        counts = (len(os.listdir(f"/proc/self/{what}")) for what in ("fd", "task"))
+        return (*counts, int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6)  # type: ignore[return-value]
+
+    with Backend() as backend:
+        port = backend.port
+    connection = Connection(Config.load({"backend_services": f"127.0.0.1:{port}"}, environ={}), plain=plain)
+    before = held()
+    for attempt in range(1_000):
+        with pytest.raises(Unavailable):
+            ping(connection)
+        before = held() if attempt == 100 else before
+    connection.close()
+    after = held()
+    assert after[0] - before[0] < 10
+    assert after[1] - before[1] < 20
+    assert after[2] - before[2] < 10
 
 
 # TLS.
@@ -281,28 +301,3 @@ def test_a_pause_passes_and_success_ends_it(clock: list[int]) -> None:
     assert backoff.wait == 0
     backoff.failed()
     assert backoff.wait == pytest.approx(0.2)
-
-
-@contextlib.contextmanager
-def _relay(port: int, delay: float) -> Iterator[str]:
-    """The address of something that hands bytes to and from ``port``, the first ones only after ``delay`` seconds."""
-    ended = threading.Event()
-
-    def serve(listening: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            near, _ = listening.accept()
-            with near, socket.create_connection(("127.0.0.1", port)) as far:
-                ended.wait(delay)
-                while not ended.is_set():
-                    for ready in select.select([near, far], [], [], 0.1)[0]:
-                        data = ready.recv(65536)
-                        if not data:
-                            return
-                        (far if ready is near else near).sendall(data)
-
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=serve, args=(listening,))
-        thread.start()
-        yield f"127.0.0.1:{listening.getsockname()[1]}"
-        ended.set()
-    thread.join()

@@ -127,24 +127,27 @@ def watch() -> Iterator[Watch]:
         logger.setLevel(level)
 
 
-@pytest.fixture(scope="module")
-def pool() -> Iterator[ThreadPoolExecutor]:
-    """Runs everything at once."""
-    with ThreadPoolExecutor(2 * len(OUTAGES) + 2) as running:
-        yield running
+class Running:
+    """All that happens side by side, each thing with grpc and without (``plain``).
+
+    Attributes:
+        courses: of each outage, by its name.
+        moves: seconds that it took from one backend to another.
+    """
+
+    def __init__(self, pool: ThreadPoolExecutor, watch: Watch) -> None:
+        both = (False, True)
+        self.courses: dict[tuple[str, bool], Future[Course]] = {
+            (kind, plain): pool.submit(course, kind, plain, watch) for kind in OUTAGES for plain in both
+        }
+        self.moves: dict[bool, Future[list[float]]] = {plain: pool.submit(moves, plain) for plain in both}
 
 
 @pytest.fixture(scope="module")
-def courses(pool: ThreadPoolExecutor, watch: Watch) -> dict[tuple[str, bool], Future[Course]]:
-    """The course of each outage, by its name, and by whether it is met without grpc."""
-    every = [(kind, plain) for kind in OUTAGES for plain in (False, True)]
-    return {(kind, plain): pool.submit(course, kind, plain, watch) for kind, plain in every}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def moves(pool: ThreadPoolExecutor, courses: object) -> dict[bool, Future[list[float]]]:
-    """From one backend to another and back, with grpc and without."""
-    return {plain: pool.submit(moves_between_backends, plain) for plain in (False, True)}
+def running(watch: Watch) -> Iterator[Running]:
+    """Once for this module."""
+    with ThreadPoolExecutor(2 * len(OUTAGES) + 2) as pool:
+        yield Running(pool, watch)
 
 
 @pytest.fixture(params=OUTAGES)
@@ -160,9 +163,9 @@ def plain(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
-def found(courses: dict[tuple[str, bool], Future[Course]], kind: str, plain: bool) -> Course:
+def found(running: Running, kind: str, plain: bool) -> Course:
     """What became of it."""
-    return courses[kind, plain].result()
+    return running.courses[kind, plain].result()
 
 
 def course(kind: str, plain: bool, watch: Watch) -> Course:
@@ -200,7 +203,7 @@ def course(kind: str, plain: bool, watch: Watch) -> Course:
     return found
 
 
-def moves_between_backends(plain: bool) -> list[float]:
+def moves(plain: bool) -> list[float]:
     """Seconds until reporting went on: at the last one of three, at the first one, and at the last one again."""
     found, took = Course(), []
     with Scene() as first, Scene() as second, Scene() as third:
@@ -280,10 +283,8 @@ def test_one_line_tells_of_an_outage_and_one_of_its_end(found: Course, kind: str
     assert levels == (["WARNING", "INFO"] if OUTAGES[kind].told else [])
 
 
-def test_with_several_backends_reporting_goes_on_at_one_that_is_there(
-    moves: dict[bool, Future[list[float]]], plain: bool
-) -> None:
-    assert max(moves[plain].result()) < BACK_WITHIN
+def test_with_several_backends_reporting_goes_on_at_one_that_is_there(running: Running, plain: bool) -> None:
+    assert max(running.moves[plain].result()) < BACK_WITHIN
 
 
 @pytest.mark.parametrize("kind", ["black hole", "flapping", "half-way", "RESOURCE_EXHAUSTED"])

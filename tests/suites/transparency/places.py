@@ -37,7 +37,7 @@ def into_starlette(ledger: Ledger, wrap: str) -> None:
 
 
 def into_starlette_inside(ledger: Ledger, wrap: str) -> None:
-    """Put the wrapper into each Starlette app, mounted ones too, as the first of its own middleware."""
+    """Put the wrapper into each Starlette app, mounted ones too, as the first of its own middleware; else around it."""
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.testclient import TestClient
@@ -46,7 +46,10 @@ def into_starlette_inside(ledger: Ledger, wrap: str) -> None:
         app.user_middleware[:0] = [Middleware(asgi_wrapper(wrap)), Middleware(lengthened_asgi, ledger=ledger)]
 
     def wrapped(client: TestClient) -> None:
-        client.app = client._transport.app = watched_asgi(client.app, ledger)
+        app: Any = client.app
+        if not isinstance(app, Starlette):
+            app = asgi_wrapper(wrap)(lengthened_asgi(app, ledger))
+        client.app = client._transport.app = watched_asgi(app, ledger)
 
     after_making(Starlette, added)
     after_making(TestClient, wrapped)

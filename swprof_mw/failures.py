@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import sys
 import time
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
@@ -51,6 +52,10 @@ def _note(doing: str) -> None:
     now = time.monotonic()
     if now - _last.get(doing, -_QUIET_SECONDS) >= _QUIET_SECONDS:
         _last[doing] = now
+        error = sys.exc_info()[1]
         # A filter of the app's may fail itself.
         with contextlib.suppress(Exception):
+            if error is not None:
+                # An exception that the app was handling meanwhile is none of ours, and its text may be a secret.
+                error.__suppress_context__ = True
             logger.exception("swprof_mw failed in %s; the app goes on without it", doing)

@@ -18,6 +18,15 @@ GUESSED_NAMES = 1000
 #: Names kept ready; more distinct routes than that are named anew each time.
 MEMO = 10_000
 
+#: Of a path that a stranger thought up: a longer one of an app whose router we do not know is ``OTHER``.
+_LONGEST_PATH = 4_096
+#: Any other method is ``OTHER`` in names: a stranger may think up as many as he likes.
+_METHODS = (
+    frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY", "PURGE"})
+    | frozenset({"PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "ACL", "REPORT", "SEARCH"})
+    | frozenset({"MKCALENDAR", "MERGE", "CHECKOUT", "MKACTIVITY", "LINK", "UNLINK", "NOTIFY", "SUBSCRIBE", "M-SEARCH"})
+)
+
 _DIGEST = 8
 _IDENTIFIER = re.compile(
     r"[0-9]+|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|(?=[a-fA-F]*[0-9])[0-9a-fA-F]{8,}"
@@ -50,7 +59,7 @@ class EndpointNames:
 
     def route(self, method: str, template: str) -> str:
         """The name of a resolved route, for example ``/users/<int:uid>``: with one leading slash."""
-        key = ("", template) if self._plain else (method, template)
+        key = ("", template) if self._plain else (self._method(method), template)
         name = self._memo.get(key)
         if name is None:
             name = self._resolved(method, template)
@@ -67,6 +76,8 @@ class EndpointNames:
 
     def guess(self, method: str, path: str) -> str:
         """A name out of a path, for an app whose router we do not know: numbers, UUIDs and hex become ``{id}``."""
+        if len(path) > _LONGEST_PATH:
+            return self._format(method, OTHER)
         parts = ("{id}" if _IDENTIFIER.fullmatch(part) else part for part in path.split("/"))
         # Not by way of the memo: it would fill up with paths that strangers think up.
         name = self._resolved(method, "/".join(parts))
@@ -80,8 +91,13 @@ class EndpointNames:
         return self._format(method, template if template.startswith("/") else f"/{template}")
 
     def _format(self, method: str, route: str) -> str:
-        name = route if self._plain else self._form.replace("{method}", method).replace("{route}", route)
-        return cut(name, ENDPOINT_LENGTH)
+        if self._plain:
+            return cut(route, ENDPOINT_LENGTH)
+        return cut(self._form.replace("{method}", self._method(method)).replace("{route}", route), ENDPOINT_LENGTH)
+
+    @staticmethod
+    def _method(method: str) -> str:
+        return method if method in _METHODS else OTHER
 
     def _remember(self, key: tuple[str, str], name: str) -> None:
         if len(self._memo) < MEMO:

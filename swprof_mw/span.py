@@ -23,6 +23,11 @@ FAILED = 500
 #: The status of a request whose client went away before there was one; the number is nginx's, HTTP has none.
 CLIENT_GONE = 499
 
+#: So much is kept of what a stranger may make as long as he likes: ten thousand segments may wait to be sent.
+URL_LENGTH = 2_000
+_METHOD_LENGTH = 50
+_PEER_LENGTH = 200
+
 
 class EntrySpan(ProfiledSpan):
     """One request of one app, from its first line in our adapter to its last byte.
@@ -157,7 +162,7 @@ class EntrySpan(ProfiledSpan):
             operation=self.endpoint,
             start=self.clock.milliseconds(self.clock.start),
             end=self.clock.milliseconds(end),
-            peer=self._peer,
+            peer=self._peer[:_PEER_LENGTH],
             component=self._component,
             is_error=self._is_error or status >= FAILED,
             tags=self._tags(status),
@@ -170,13 +175,15 @@ class EntrySpan(ProfiledSpan):
         """The caller's span, if the request came with a valid header."""
         reference = parse(self._sw8) if self._sw8 else None
         if self._sw8 and reference is None:
-            note("a header sw8 that is not valid is ignored: %.100r", self._sw8)
+            # Not the value itself: it is a stranger's, and might be anybody's secret.
+            note("a header sw8 that is not valid is ignored, of %d characters", len(self._sw8))
         return reference
 
     def _tags(self, status: int) -> tuple[tuple[str, str], ...]:
         url_tag = self._application.config.url_tag
-        url = () if url_tag == "off" else (("http.url", self.path if url_tag == "path" else self.endpoint),)
-        tags = (("http.method", self.method), *url, ("http.status_code", str(status)))
+        shown = self.path[:URL_LENGTH] if url_tag == "path" else self.endpoint
+        url = () if url_tag == "off" else (("http.url", shown),)
+        tags = (("http.method", self.method[:_METHOD_LENGTH]), *url, ("http.status_code", str(status)))
         stretched = self.profiler.stretched_period if self.profiler is not None else 0
         return (*tags, ("swprof.period_ms", str(stretched))) if stretched else tags
 

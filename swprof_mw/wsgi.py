@@ -52,7 +52,7 @@ class WSGIEntry:
     @guarded("reading the WSGI environ")
     def _open(self, environ: dict[str, Any]) -> Exchange | None:
         """The request that begins; None where there is nothing to do: not traced, or an outer adapter has it."""
-        method, path = environ["REQUEST_METHOD"].upper(), raw_path(environ)
+        method, path = str.upper(environ["REQUEST_METHOD"]), raw_path(environ)
         # Whatever happens, an environ that the app copied from another request's does not lead to that one's span.
         environ[SPAN] = None
         environ[SPAN] = span = self.application.begin(method, path, *caller(environ))
@@ -68,7 +68,7 @@ def raw_path(environ: Mapping[str, Any]) -> str:
     """
     path: object = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")) or "/"
     if not isinstance(path, str):
-        raise TypeError(f"SCRIPT_NAME and PATH_INFO must be text, but are {path!r}")
+        raise TypeError(f"SCRIPT_NAME and PATH_INFO must be text, but are {type(path).__name__}")
     return path if path.isascii() else path.encode("latin-1").decode("utf-8", "replace")
 
 

@@ -32,8 +32,8 @@ class Head:
         self.root_path: str = scope.get("root_path") or ""
         self.routed: bool = "router" in scope
         self.guess = ""
-        if not (isinstance(self.path, str) and isinstance(self.root_path, str)):
-            raise TypeError("path and root_path are to be str")
+        if not all(isinstance(text, str) for text in (self.method, self.path, self.root_path)):
+            raise TypeError("method, path and root_path are to be str")
 
     @property
     def full_path(self) -> str:

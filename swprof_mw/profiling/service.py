@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from swprof_mw.clock import NS_PER_MS, monotonic_ns
+from swprof_mw.names import cut
 from swprof_mw.native import allocate_lock
 from swprof_mw.profiling.execution import ProfileTaskExecutionContext
-from swprof_mw.profiling.task import COMMAND, MINUTE_MS, InvalidTask, ProfileTask, parse
+from swprof_mw.profiling.task import COMMAND, LONGEST_TEXT, MINUTE_MS, InvalidTask, ProfileTask, parse, shown
 
 if TYPE_CHECKING:
     from swprof_mw.profiling.profiler import ProfiledSpan
@@ -22,6 +23,10 @@ logger = logging.getLogger("swprof_mw")
 
 #: Serial numbers remembered, so that no command is carried out twice.
 _REMEMBERED = 1024
+#: Tasks that wait for their time, at the most.
+WAITING = 100
+#: Of one answer, so many refused commands are logged one by one.
+_REFUSALS = 10
 #: A backend's clock that differs by more than this is worth a line in the log, ms.
 _SKEW_MS = 5_000
 #: A backend takes up to so long to notice a task that was created, ms.
@@ -67,17 +72,25 @@ class ProfileTaskExecutionService:
             commands: as the backend sent them.
             first_poll: whether no poll was answered before. Only then a task may be old, sent because it is recent.
         """
+        refusals = 0
         for command in commands:
             if command.name != COMMAND or self._is_known(command):
                 continue
             try:
                 task = parse(command)
-                self._remember(task)
+                self._remember(command)
+                self.last_command_time = max(self.last_command_time, task.create_time)
                 self.add_profile_task(task, fresh=not first_poll)
             except InvalidTask as refused:
                 # Remembered too, or each poll would log it again.
-                self._known.extend(command.arguments.get(name, "") for name in ("SerialNumber", "TaskId"))
-                logger.warning("profile task %s is not run: %s", command.arguments.get("TaskId"), refused)
+                self._remember(command)
+                refusals += 1
+                if refusals <= _REFUSALS:
+                    logger.warning(
+                        "profile task %s is not run: %s", shown(command.arguments.get("TaskId", "")), refused
+                    )
+        if refusals > _REFUSALS:
+            logger.warning("%d more profile tasks are not run", refusals - _REFUSALS)
         self._polled = monotonic_ns()
 
     def add_profile_task(self, task: ProfileTask, fresh: bool = True) -> None:
@@ -88,15 +101,17 @@ class ProfileTaskExecutionService:
             fresh: it was created after an earlier poll, so its times cannot be over: a difference is the clocks'.
 
         Raises:
-            InvalidTask: it is over, or another task of this service is to run at the same time, by the backend's clock.
+            InvalidTask: it is over, or another task of this service is to run at the same time, by the backend's clock;
+                or too many wait.
         """
         start, end = self._span_of(task, fresh)
         with self._lock:
+            if len(self._waiting) >= WAITING:
+                raise InvalidTask(f"{WAITING} others wait already")
             for other in [*self._waiting, *([self.current] if self.current else [])]:
                 if task.overlaps(other.task):
-                    raise InvalidTask(
-                        f"its time overlaps that of task {other.task.task_id} ({other.task.endpoint_name})"
-                    )
+                    task_id, endpoint = self._about(other)
+                    raise InvalidTask(f"its time overlaps that of task {task_id} ({endpoint})")
             self._enqueue(ProfileTaskExecutionContext(task, self._sampler, start, end))
         self.process_profile_task()
 
@@ -165,22 +180,26 @@ class ProfileTaskExecutionService:
             "the backend's clock is about %.0f s %s; task %s runs its duration from now on",
             abs(difference) / 1000,
             "ahead" if difference > 0 else "behind",
-            task.task_id,
+            shown(task.task_id),
         )
         return True
 
     def _is_known(self, command: TaskCommand) -> bool:
         """Carried out or refused before: by its serial number, or by its task, since OAP numbers each answer anew."""
-        names = (command.arguments.get("SerialNumber"), command.arguments.get("TaskId"))
-        return any(name in self._known for name in names if name)
+        return any(name in self._known for name in _names(command))
 
-    def _remember(self, task: ProfileTask) -> None:
-        self._known.extend((task.serial_number, task.task_id))
-        self.last_command_time = max(self.last_command_time, task.create_time)
+    def _remember(self, command: TaskCommand) -> None:
+        self._known.extend(_names(command))
 
     @staticmethod
     def _about(context: ProfileTaskExecutionContext) -> tuple[str, str]:
-        return context.task.task_id, context.task.endpoint_name
+        return shown(context.task.task_id), shown(context.task.endpoint_name)
+
+
+def _names(command: TaskCommand) -> list[str]:
+    """What a command is known by, no longer than it may be."""
+    found = (command.arguments.get(name, "") for name in ("SerialNumber", "TaskId"))
+    return [cut(name, LONGEST_TEXT) for name in found if name]
 
 
 def _told_at(task: ProfileTask) -> int:

@@ -13,6 +13,9 @@ MINUTE_MS = 60_000
 _LONGEST_MINUTES = 15
 _SHORTEST_PERIOD_MS = 10
 _SAMPLING_LIMIT = 10
+#: Of an id or a name: far more than a backend gives.
+LONGEST_TEXT = 1_000
+_SHOWN = 150
 
 
 class InvalidTask(ValueError):
@@ -92,6 +95,8 @@ def _text(arguments: dict[str, str], name: str) -> str:
     value = arguments.get(name, "")
     if not value:
         raise InvalidTask(f"{name} is missing or empty")
+    if len(value) > LONGEST_TEXT:
+        raise InvalidTask(f"{name} is longer than {LONGEST_TEXT} characters")
     return value
 
 
@@ -102,3 +107,9 @@ def _number(arguments: dict[str, str], name: str) -> int:
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 18):
         raise InvalidTask(f"{name} is not a number: {value[:40]!r}")
     return int(value)
+
+
+def shown(text: str) -> str:
+    """A text of the backend's as the log may have it: on one line, and not long."""
+    short = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return short if short.isprintable() else repr(short)

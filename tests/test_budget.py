@@ -34,6 +34,7 @@ class Scene:
 
 @pytest.fixture
 def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
+    monkeypatch.setattr("swprof_mw.failures._last", {})
     return Scene(monkeypatch)
 
 
@@ -50,20 +51,29 @@ def test_one_dear_window_is_none(scene: Scene) -> None:
     assert windows(scene, 50) + windows(scene, 1) + windows(scene, 50) + windows(scene, 1) == [1, 1, 1, 1]
 
 
-def test_above_its_budget_the_period_doubles_until_it_is_kept(scene: Scene) -> None:
-    found = [scene.stretch_after(18 / scene.budget.stretch, seconds=0.6) for _ in range(PATIENCE * 4)]
-    assert found[PATIENCE - 1 :: PATIENCE] == [2, 4, 4, 4]
+@pytest.mark.parametrize(("percent", "stretch"), [(5.1, 2), (9.9, 2), (18, 4), (21, 8), (100, 32)])
+def test_above_its_budget_the_period_is_as_much_longer_as_it_takes(scene: Scene, percent: float, stretch: int) -> None:
+    found = [scene.stretch_after(percent / scene.budget.stretch, seconds=0.6) for _ in range(PATIENCE * 4)]
+    assert found == [1] * (PATIENCE - 1) + [stretch] * (PATIENCE * 3 + 1)
+
+
+def test_a_longer_period_that_saves_less_is_lengthened_again(scene: Scene) -> None:
+    """The samples took longer than the period, so fewer of them were taken than there should have been."""
+    assert windows(scene, 50, PATIENCE)[-1] == 16
+    assert windows(scene, 20, PATIENCE)[-1] == 64
+    assert windows(scene, 4, 20)[-1] == 64
 
 
 def test_a_longer_period_is_told_with_the_cost(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
-    windows(scene, 50, PATIENCE)
+    windows(scene, 50, 3 * PATIENCE)
     [record] = caplog.records
     assert "50.0 %" in record.getMessage()
     assert "5.0 %" in record.getMessage()
+    assert "16 times" in record.getMessage()
 
 
 def test_far_below_its_budget_the_period_goes_back_step_by_step(scene: Scene) -> None:
-    assert windows(scene, 50, 2 * PATIENCE)[-1] == 4
+    assert windows(scene, 18, PATIENCE)[-1] == 4
     assert windows(scene, 0.5, 3) == [2, 1, 1]
 
 
@@ -73,7 +83,7 @@ def test_where_half_the_period_would_be_too_dear_it_does_not_swing(scene: Scene)
 
 
 def test_there_is_an_end_to_it(scene: Scene) -> None:
-    assert scene.stretch_after(100, seconds=3600, watched=3600) == 64
+    assert scene.stretch_after(100, seconds=3600, watched=3600) == 256
 
 
 def test_a_moment_is_too_short_to_judge_by(scene: Scene) -> None:
@@ -86,7 +96,7 @@ def test_a_pause_does_not_count(scene: Scene) -> None:
         scene.now += 60 * SECOND
         scene.budget.start(scene.now)
         windows(scene, 20)
-    assert scene.budget.stretch == 2
+    assert scene.budget.stretch == 4
 
 
 def test_what_was_used_before_the_start_does_not_count(scene: Scene) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import time
 
-logger = logging.getLogger("swprof_mw")
+from swprof_mw.failures import note
 
 #: How long the cost is watched before it is judged, ns.
 WINDOW = 500_000_000
 #: Windows in a row that have to be too dear: a garbage collection of the whole process may hit our thread in one.
 PATIENCE = 2
-_LONGEST = 64
+_LONGEST = 256
 #: The period is halved again if that would leave some of the budget.
 _RELAXED = 0.8
 
@@ -51,8 +50,8 @@ class Budget:
         self._dear = self._dear + 1 if share > self._share else 0
         if self._dear >= PATIENCE and self.stretch < _LONGEST:
             self._dear = 0
-            self.stretch *= 2
-            logger.warning(
+            self.stretch = min(self.stretch * _times(share / self._share), _LONGEST)
+            note(
                 "sampling takes %.1f %% of a core, more than %.1f %%: the period is %d times as long now",
                 share * 100,
                 self._share * 100,
@@ -60,3 +59,11 @@ class Budget:
             )
         elif self.stretch > 1 and share * 2 < self._share * _RELAXED:
             self.stretch //= 2
+
+
+def _times(excess: float) -> int:
+    """The factor, a power of two, by which the period is lengthened to make up for so many times the share."""
+    factor = 2
+    while factor < excess:
+        factor *= 2
+    return factor

@@ -289,8 +289,20 @@ def test_with_several_backends_reporting_goes_on_at_one_that_is_there(running: R
 
 @pytest.mark.parametrize("kind", ["black hole", "flapping", "half-way", "RESOURCE_EXHAUSTED"])
 def test_requests_do_not_notice_an_outage(kind: str) -> None:
-    """The short form of the benchmark: requests with us and without by turns, while segments wait."""
+    """The short form of the benchmark. A busy machine may slow down requests of one kind, but not time and again."""
+    for _ in range(4):
+        faults = benchmark(kind)
+        if not faults:
+            return
+        assert all("ms added" in fault for fault in faults), faults
+    raise AssertionError(faults)
+
+
+def benchmark(kind: str) -> list[str]:
+    """What of its promise an outage does not keep: requests with us and without by turns, while segments wait."""
     command = [sys.executable, "bench/outages.py", kind, "--surely", "--requests", "2000"]
     environment = {**os.environ, "PYTHONPATH": "."}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=90)
-    assert done.returncode == 0, done.stdout + done.stderr
+    faults = [line for line in done.stdout.splitlines() if line.startswith(f"{kind}: ")]
+    assert bool(done.returncode) == bool(faults), done.stdout + done.stderr
+    return faults

@@ -51,7 +51,7 @@ def test_one_dear_window_is_none(scene: Scene) -> None:
     assert windows(scene, 50) + windows(scene, 1) + windows(scene, 50) + windows(scene, 1) == [1, 1, 1, 1]
 
 
-@pytest.mark.parametrize(("percent", "stretch"), [(5.1, 2), (9.9, 2), (18, 4), (21, 8), (100, 32)])
+@pytest.mark.parametrize(("percent", "stretch"), [(5.1, 2), (9.9, 2), (18, 4), (21, 8), (40, 8)])
 def test_above_its_budget_the_period_is_as_much_longer_as_it_takes(scene: Scene, percent: float, stretch: int) -> None:
     found = [scene.stretch_after(percent / scene.budget.stretch, seconds=0.6) for _ in range(PATIENCE * 4)]
     assert found == [1] * (PATIENCE - 1) + [stretch] * (PATIENCE * 3 + 1)
@@ -59,9 +59,9 @@ def test_above_its_budget_the_period_is_as_much_longer_as_it_takes(scene: Scene,
 
 def test_a_longer_period_that_saves_less_is_lengthened_again(scene: Scene) -> None:
     """The samples took longer than the period, so fewer of them were taken than there should have been."""
-    assert windows(scene, 50, PATIENCE)[-1] == 16
-    assert windows(scene, 20, PATIENCE)[-1] == 64
-    assert windows(scene, 4, 20)[-1] == 64
+    assert windows(scene, 50, PATIENCE)[-1] == 8
+    assert windows(scene, 18, PATIENCE)[-1] == 32
+    assert windows(scene, 4, 20)[-1] == 32
 
 
 def test_a_longer_period_is_told_with_the_cost(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
@@ -69,7 +69,7 @@ def test_a_longer_period_is_told_with_the_cost(scene: Scene, caplog: pytest.LogC
     [record] = caplog.records
     assert "50.0 %" in record.getMessage()
     assert "5.0 %" in record.getMessage()
-    assert "16 times" in record.getMessage()
+    assert "8 times" in record.getMessage()
 
 
 def test_far_below_its_budget_the_period_goes_back_step_by_step(scene: Scene) -> None:

@@ -11,6 +11,7 @@ WINDOW = 500_000_000
 #: Windows in a row that have to be too dear: a garbage collection of the whole process may hit our thread in one.
 PATIENCE = 2
 _LONGEST = 256
+_STEEPEST = 8
 #: The period is halved again if that would leave some of the budget.
 _RELAXED = 0.8
 
@@ -62,8 +63,11 @@ class Budget:
 
 
 def _times(excess: float) -> int:
-    """The factor, a power of two, by which the period is lengthened to make up for so many times the share."""
+    """The factor, a power of two, by which the period is lengthened to make up for so many times the share.
+
+    A very long period is not asked for at once: then there might be no sample any more to judge by.
+    """
     factor = 2
-    while factor < excess:
+    while factor < min(excess, _STEEPEST):
         factor *= 2
     return factor

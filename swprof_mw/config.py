@@ -201,7 +201,7 @@ class Config:
     url_tag: UrlTag = _setting("path", _choice(get_args(UrlTag)), "SWPROF_URL_TAG", app=True,
         meaning="What a span's `url` tag shows: the path, only the route, or no such tag")
     exception_messages: bool = _setting(True, _FLAG, "SWPROF_EXCEPTION_MESSAGES", app=True,
-        meaning="Whether a failed span carries the exception's message, or its type only")
+        meaning="Whether a failed span carries the exception's message, or only its type and the places it passed")
     sample_n_per_3_secs: int = _setting(0, _number(int, 0), "SW_SAMPLE_N_PER_3_SECS", app=True,
         meaning="Segments sent in 3 seconds, 0: all of them; that of a profiled request is sent in any case")
     trace_ignore_path: tuple[str, ...] = _setting((), ("Ant style patterns, by commas or as a list", _items),

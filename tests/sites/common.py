@@ -9,8 +9,15 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
 
+from swprof_mw.profiling.locate.place import current_request
+from swprof_mw.span import EntrySpan
+from tests.sampled import work_until_sampled
+
 #: A variable of the app's: what the request before left in this context.
 LAST: ContextVar[str] = ContextVar("last_path", default="nothing")
+
+#: In a variable of a view.
+LOCAL_SECRET = "local" + "-secret"
 
 #: What happened to bodies, oldest first: for the time after the answer.
 events: list[str] = []
@@ -53,3 +60,24 @@ def spend(seconds: float) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         sum(range(100))
+
+
+def private(given: dict[str, str]) -> str:
+    """A view that has secrets in its variables while it is sampled; it fails with ``message``, if there is one.
+
+    Returns:
+        What it was given, in reverse.
+    """
+    local_secret = LOCAL_SECRET
+    everything = {**given, "local": local_secret}
+    if sampled():
+        work_until_sampled(3)
+    if everything.get("message"):
+        raise Failure(everything["message"])
+    return str(sorted(everything.values()))[::-1]
+
+
+def sampled() -> bool:
+    """Whether the request that the calling code belongs to is being profiled."""
+    span = current_request.get()
+    return isinstance(span, EntrySpan) and span.profiler is not None

@@ -15,7 +15,7 @@ from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonRe
 from django.test import override_settings
 from django.urls import include, path, re_path
 
-from tests.sites.common import Failure, chunks, file, visit
+from tests.sites.common import Failure, chunks, file, private, visit
 
 
 def index(request: HttpRequest) -> HttpResponse:
@@ -48,6 +48,14 @@ def stop(request: HttpRequest, code: int) -> HttpResponse:
 def fail(request: HttpRequest) -> HttpResponse:
     """An error."""
     raise Failure(request.path)
+
+
+def secret(request: HttpRequest, word: str) -> HttpResponse:
+    """A view with secrets."""
+    given = {"query": request.META["QUERY_STRING"], "body": request.body.decode(), **request.COOKIES}
+    return HttpResponse(
+        private({**given, **{name.lower(): value for name, value in request.headers.items()}, "word": word})
+    )
 
 
 def stream(request: HttpRequest, count: int) -> StreamingHttpResponse:
@@ -87,6 +95,7 @@ urlpatterns = [
     path("abort/<int:code>", stop),
     path("fail", fail),
     path("away/", index),
+    path("private/<word>", secret),
     path("stream/<int:count>", stream),
     path("broken/<int:count>", broken),
     path("stream_later/<int:count>", stream_later),

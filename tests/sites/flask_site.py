@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Flask, Response, abort, jsonify, redirect, request, send_file, stream_with_context
 
-from tests.sites.common import Failure, chunks, file, visit
+from tests.sites.common import Failure, chunks, file, private, visit
 
 
 def make_site(name: str = "site") -> Flask:
@@ -50,6 +50,11 @@ def _add_views(app: Flask, part: Blueprint) -> None:
     @app.get("/later/<word>")
     async def later(word: str) -> Any:
         return word
+
+    @app.post("/private/<word>")
+    def secret(word: str) -> Any:
+        given = {"query": request.query_string.decode(), "body": request.get_data(as_text=True), **request.cookies}
+        return private({**given, **{name.lower(): value for name, value in request.headers.items()}, "word": word})
 
     @part.get("/here")
     def here(word: str) -> Any:

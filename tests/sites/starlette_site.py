@@ -23,7 +23,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket
 
-from tests.sites.common import LAST, Failure, chunks, file, visit
+from tests.sites.common import LAST, Failure, chunks, file, private, visit
 
 
 async def index(request: Request) -> Response:
@@ -60,6 +60,12 @@ async def fail(request: Request) -> Response:
 async def away(request: Request) -> Response:
     """Somewhere else."""
     return RedirectResponse("/items/7/x", 303)
+
+
+async def secret(request: Request) -> Response:
+    """A view with secrets."""
+    given = {"query": request.url.query, "body": (await request.body()).decode(), **request.cookies}
+    return PlainTextResponse(private({**given, **request.headers, **request.path_params}))
 
 
 async def slowly(count: int, fails: bool) -> AsyncIterator[bytes]:
@@ -112,6 +118,7 @@ def make_site() -> Starlette:
             Route("/worker/{x}", on_a_worker),
             Route("/abort/{code:int}", stop),
             Route("/fail", fail),
+            Route("/private/{word}", secret, methods=["POST"]),
             Route("/away/", away),
             Route("/stream/{count:int}", stream),
             Route("/stream-worker/{count:int}", stream_on_a_worker),

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 CHUNKS = 3
 #: Of computing and waiting, for each chunk: what servers and frameworks do with a chunk takes little of the time.
-STEPS = 8
+STEPS = 10
 #: Of one step, seconds.
 COMPUTE = 0.006
 WAIT = 0.014

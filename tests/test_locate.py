@@ -27,7 +27,7 @@ import pytest
 import uvloop
 from asgiref.sync import async_to_sync, sync_to_async
 
-from swprof_mw.profiling.locate.frames import local
+from swprof_mw.profiling.locate.frames import local, passing
 from swprof_mw.profiling.locate.locator import Locator, Sample
 from swprof_mw.profiling.locate.place import Place, current_request
 from swprof_mw.profiling.locate.strand import State
@@ -1232,8 +1232,8 @@ def test_reading_a_variable_of_a_worker_does_not_keep_its_value_once_the_worker_
             for frame in chain(top)
             if frame.f_code is worker_loop.__code__
         )
-        assert local(frame, "item") is reference()
-        assert local(frame, "nothing of that name") is None
+        assert passing(frame, "item", None) is reference()
+        assert passing(frame, "nothing of that name", None) is None
         first.open()
         wait_until(lambda: second.reached)
         assert reference() is None

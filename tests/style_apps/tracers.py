@@ -92,6 +92,17 @@ class EveryLine(ThreadingTrace):
         return self.function
 
 
+class SlowCalls(ThreadingTrace):
+    """Follows no line, and takes its time when a function of the executor's threads is called."""
+
+    name = "a slow tracer of calls"
+
+    def follow(self, frame: FrameType, event: str, arg: Any) -> Any:
+        if frame.f_code.co_name == "run" and frame.f_code.co_filename.endswith(_EXECUTOR):
+            time.sleep(0.015)
+        return super().follow(frame, event, arg)
+
+
 class AllThreadsTrace(Following):
     """``threading.settrace_all_threads``: the threads that run already, too."""
 
@@ -123,6 +134,17 @@ class SysProfile(Following):
 
     def is_on(self) -> bool:
         return sys.getprofile() == self.function and threading.getprofile() == self.function
+
+
+class SlowProfile(SysProfile):
+    """Takes its time where the executor's threads are."""
+
+    name = "a slow profiler"
+
+    def follow(self, frame: FrameType, event: str, arg: Any) -> Any:
+        if frame.f_code.co_name == "run" and frame.f_code.co_filename.endswith(_EXECUTOR):
+            time.sleep(0.015)
+        return super().follow(frame, event, arg)
 
 
 class Monitoring(Tool):
@@ -192,8 +214,10 @@ TOOLS: tuple[type[Tool], ...] = (
     SysTrace,
     ThreadingTrace,
     EveryLine,
+    SlowCalls,
     AllThreadsTrace,
     SysProfile,
+    SlowProfile,
     Monitoring,
     AllMonitoring,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from inspect import CO_OPTIMIZED
+from inspect import CO_OPTIMIZED, CO_VARARGS
 from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType, GeneratorType
 from typing import Any
 
@@ -12,6 +12,8 @@ Position = tuple[CodeType, int]
 
 #: Whether all readers of a frame's variables share one dict; later each has a view of its own.
 _SHARED = sys.version_info < (3, 13)
+#: A tracer's or profiler's function is given so many: a frame, an event and what belongs to that.
+_HOOK_ARGUMENTS = 3
 
 #: Links of a chain of awaits; a longer one is a loop or not worth showing.
 _LONGEST_CHAIN = 5_000
@@ -98,14 +100,35 @@ def _is_wrapper(link: Any) -> bool:
 def local(frame: FrameType, name: str) -> Any:
     """A local variable of another thread's frame; None if there is none of that name.
 
-    Up to 3.12 the dict of the reading stays on the frame and would keep the function's last locals alive: it is
-    cleared. So a frame that is being traced is left alone there, its debugger may hold that very dict.
+    Up to 3.12 the dict of the reading stays on the frame and keeps its variables alive as long as that: it is for
+    functions that only do one thing. A frame that is being traced is left alone there, its debugger may hold the dict.
     """
-    # Only of a function: the variables of a module or a class body are its namespace itself.
-    if (_SHARED and frame.f_trace is not None) or not frame.f_code.co_flags & CO_OPTIMIZED:
-        return None
-    variables = frame.f_locals
-    value = variables.get(name)
-    if type(variables) is dict:
-        variables.clear()
+    return frame.f_locals.get(name) if _is_readable(frame) else None
+
+
+def passing(frame: FrameType, name: str, inside: FrameType | None) -> Any:
+    """As ``local``, for a function that goes from one thing to the next: what it has let go is not kept alive.
+
+    Args:
+        frame: where the variable is.
+        name: the variable's.
+        inside: the frame that ``frame`` has called, if any.
+    """
+    value = local(frame, name)
+    # When a tracer's or profiler's function returns, the interpreter sets all variables out of this very dict.
+    if _SHARED and _is_readable(frame) and not _watches(inside, frame):
+        frame.f_locals.clear()
     return value
+
+
+def _is_readable(frame: FrameType) -> bool:
+    # Only of a function: the variables of a module or a class body are its namespace itself.
+    return bool(frame.f_code.co_flags & CO_OPTIMIZED) and not (_SHARED and frame.f_trace is not None)
+
+
+def _watches(inside: FrameType | None, frame: FrameType) -> bool:
+    """Whether ``inside`` is a tracer's or profiler's function that was called with ``frame``."""
+    if inside is None or (inside.f_code.co_argcount < _HOOK_ARGUMENTS and not inside.f_code.co_flags & CO_VARARGS):
+        return False
+    given = inside.f_locals.values() if _is_readable(inside) else [frame]
+    return any(value is frame or (isinstance(value, tuple) and frame in value) for value in given)

@@ -41,7 +41,7 @@ class Spawned:
 
     def __init__(self) -> None:
         self._requests: dict[int, set[Place]] = {}
-        self._before: dict[int, Tracer | None] = {}
+        self._ours: dict[int, _OurTracer] = {}
         self._seen: dict[int, weakref.ref[Any]] = {}
 
     def watch(self, place: Place) -> None:
@@ -52,16 +52,20 @@ class Spawned:
             return
         thread_id = get_ident()
         self._requests.setdefault(thread_id, set()).add(place)
-        if thread_id not in self._before:
-            self._before[thread_id] = sys.modules["greenlet"].settrace(self._trace)
+        ours = self._ours.get(thread_id)
+        # Whoever was there before us may have taken ours off with its own; whoever came later may have ours below it,
+        # or not: a second one of ours does no harm.
+        if ours is None or not ours.is_on():
+            self._ours[thread_id] = _OurTracer(self._note)
 
     def unwatch(self, place: Place) -> None:
         """The request has ended."""
         for requests in tuple(self._requests.values()):
             requests.discard(place)
         thread_id = get_ident()
-        if thread_id in self._before and not self._requests.get(thread_id):
-            self._take_off(thread_id)
+        ours = self._ours.get(thread_id)
+        if ours is not None and not self._requests.get(thread_id):
+            self._take_off(ours)
 
     def of(self, place: Place) -> list[Any]:
         """The live greenlets that the request's code spawned, those they spawned included."""
@@ -79,29 +83,45 @@ class Spawned:
             else:
                 yield greenlet
 
-    def _trace(self, event: str, arguments: Any) -> None:
-        """greenlet's own call, at every switch on the thread. What it raises would be raised in the app's greenlet."""
-        before = self._before.get(get_ident())
-        self._note(arguments[1])
-        if before is not None:
-            before(event, arguments)
-
     @guarded("following greenlets")
-    def _note(self, target: Any) -> None:
-        thread_id = get_ident()
-        if self._requests.get(thread_id):
+    def _note(self, ours: _OurTracer, target: Any) -> None:
+        if self._requests.get(get_ident()):
             known = self._seen.get(id(target))
             if known is None or known() is not target:
                 self._seen[id(target)] = weakref.ref(target)
         else:
             # The last request ended elsewhere: only here may the tracer be taken off.
-            self._take_off(thread_id)
+            self._take_off(ours)
 
-    def _take_off(self, thread_id: int) -> None:
-        module = sys.modules["greenlet"]
+    def _take_off(self, ours: _OurTracer) -> None:
         # Another tracer that came after ours, and passes on to it, stays.
-        if module.gettrace() == self._trace:
-            module.settrace(self._before.pop(thread_id, None))
+        if ours.is_on():
+            ours.take_off()
+            if self._ours.get(get_ident()) is ours:
+                del self._ours[get_ident()]
+
+
+class _OurTracer:
+    """One tracer of ours, on the thread that makes it; it passes each event on to the tracer that it found there."""
+
+    def __init__(self, note: Callable[[_OurTracer, Any], None]) -> None:
+        self._note = note
+        self._greenlet = sys.modules["greenlet"]
+        self._found: Tracer | None = self._greenlet.settrace(self)
+
+    def __call__(self, event: str, arguments: Any) -> None:
+        """greenlet's own call, at every switch on the thread. What it raises would be raised in the app's greenlet."""
+        self._note(self, arguments[1])
+        if self._found is not None:
+            self._found(event, arguments)
+
+    def is_on(self) -> bool:
+        """Whether it is the one that greenlet calls."""
+        return self._greenlet.gettrace() is self
+
+    def take_off(self) -> None:
+        """Put back the one that it found."""
+        self._greenlet.settrace(self._found)
 
 
 def running(children: list[Any], place: Place, threads: dict[int, FrameType]) -> Strand | None:

@@ -13,7 +13,7 @@ from contextvars import Context
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
-from swprof_mw.profiling.locate.frames import Position, inward, local
+from swprof_mw.profiling.locate.frames import Position, inward, local, passing
 from swprof_mw.profiling.locate.place import Place, current_request
 from swprof_mw.profiling.locate.strand import State, Strand
 
@@ -30,28 +30,29 @@ class Work(NamedTuple):
     owner: Place | None
 
 
-#: What the local variables of an entry frame tell: the Context of the work, and the future that it sets.
-Entry = Callable[[FrameType], tuple[Context | None, Any]]
+#: What the local variables of an entry frame tell: the Context of the work, and the future that it sets. The second
+#: frame is the one that it has called.
+Entry = Callable[[FrameType, FrameType | None], tuple[Context | None, Any]]
 
 
-def _from_item(frame: FrameType) -> tuple[Context | None, Any]:
+def _from_item(frame: FrameType, _: FrameType | None) -> tuple[Context | None, Any]:
     """``_WorkItem.run`` of ``concurrent.futures`` and of asgiref's own executor."""
     item = local(frame, "self")
     call = getattr(item, "task", None) or (getattr(item, "fn", None), *getattr(item, "args", ()))
     return _context_in(call), getattr(item, "future", None)
 
 
-def _from_anyio(frame: FrameType) -> tuple[Context | None, Any]:
+def _from_anyio(frame: FrameType, inside: FrameType | None) -> tuple[Context | None, Any]:
     """``WorkerThread.run``: ``context`` and ``future`` of the item in work; its variables are unset between items."""
-    return _as_context(local(frame, "context")), local(frame, "future")
+    return _as_context(local(frame, "context")), passing(frame, "future", inside)
 
 
-def _from_asgiref(frame: FrameType) -> tuple[Context | None, Any]:
+def _from_asgiref(frame: FrameType, _: FrameType | None) -> tuple[Context | None, Any]:
     """``SyncToAsync.thread_handler``: ``func`` is ``Context.run``."""
     return _as_context(getattr(local(frame, "func"), "__self__", None)), None
 
 
-def _from_thread(frame: FrameType) -> tuple[Context | None, Any]:
+def _from_thread(frame: FrameType, _: FrameType | None = None) -> tuple[Context | None, Any]:
     """``Thread.run``: the target may be ``Context.run``; from 3.14 on a thread may have a context of its own."""
     thread = local(frame, "self")
     inherited = _as_context(getattr(thread, "_context", None))
@@ -240,6 +241,7 @@ class Workers:
     def _read(self, thread_id: int, top: FrameType, end: FrameType | None = None) -> Iterator[Work]:
         positions: list[Position] = []
         waits_on = self.blocked_on(top) or self._blocked_in(self._idle, top)
+        inside: FrameType | None = None
         frame: FrameType | None = top
         while frame is not None:
             if frame is end:
@@ -251,9 +253,9 @@ class Workers:
                 positions, waits_on = [], local(frame, task) or waits_on
             entry = self._entries.get(id(code))
             if entry is not None:
-                context, future = entry(frame)
+                context, future = entry(frame, inside)
                 owner = context.get(current_request) if context is not None else None
                 if owner is not None or future is not None:
                     yield Work(Strand(positions[::-1], State.ON_THREAD, thread_id, waits_on, future), owner)
             positions.append((code, frame.f_lasti))
-            frame = frame.f_back
+            inside, frame = frame, frame.f_back

@@ -161,6 +161,16 @@ class Sampler:
             self.taken.discard(profiler)
             self.wake()
 
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for their minimum duration, or have ended meanwhile."""
+        return len(self._waiting)
+
+    @property
+    def stretch(self) -> int:
+        """The factor by which periods are lengthened now, to keep to ``max_cpu``; 1: not at all."""
+        return self._budget.stretch
+
     def holds(self, context: ProfileTaskExecutionContext) -> bool:
         """Whether a request of this task holds a slot, or has not been closed yet."""
         held = (*self.taken, *self._inbox, *self._live)

@@ -56,6 +56,11 @@ class Agenda:
         self._jobs: list[Job] = list(self._queues)
 
     @property
+    def address(self) -> str:
+        """The backend in use, ``HOST:PORT``."""
+        return self._connection.address
+
+    @property
     def last_error(self) -> str:
         """What the last failed call said; empty if none has failed."""
         return self._connection.last_error

@@ -139,6 +139,11 @@ class Reporter:
         self.wake()
 
     @property
+    def backend(self) -> str:
+        """The address in use, ``HOST:PORT``; empty before the loop has begun to report."""
+        return self._agenda.address if self._agenda is not None else ""
+
+    @property
     def last_error(self) -> str:
         """What the last failed call said; empty if none has failed."""
         return self._agenda.last_error if self._agenda is not None else ""

@@ -101,14 +101,16 @@ class Application:
     def attach(self) -> Service | None:
         """Connect to this process's agent, started now if it is the first.
 
-        None if we are off or not configured, or if the process is about to end.
+        None if we are off or not configured, if we do not run here, or if the process is about to end.
         """
-        from swprof_mw import agent
+        from swprof_mw import runtime
 
         service = None
         try:
             self._configure(Config.load(self._keywords, self._framework_settings()))
-            if self.config.enabled:
+            if self.config.enabled and runtime.is_supported():
+                from swprof_mw import agent
+
                 service = agent.attach(self.config, self._default_name())
         except ValueError as error:
             logger.error("swprof_mw is off: %s", error)

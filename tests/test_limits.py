@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import re
 import subprocess
 import sys
 import textwrap
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import asdict, fields
 from pathlib import Path
 from types import FrameType
 
 import pytest
 
+import swprof_mw
+from swprof_mw.application import Application
 from swprof_mw.config import Config
 from swprof_mw.profiling import budget
 from swprof_mw.profiling.locate.place import current_request
 from swprof_mw.profiling.sampler import Sampler
 from swprof_mw.reporter.records import Segment, Snapshot
 from swprof_mw.reporter.reporter import Reporter
+from swprof_mw.statistics import Queue
 from tests.doubles import MS, Sampled, begin, end, sampling, wait_until
+from tests.faulty import Backend
+from tests.recorded import Recorded
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -297,3 +305,55 @@ def test_samples_that_take_long_keep_the_gil_from_nobody() -> None:
             if len(sampled.snapshots) > before:
                 held.append(longest)
     assert min(held) < LONGEST_HOLD
+
+
+# What we know of ourselves
+
+ROW = re.compile(r"^\| `(\w+)` \|", re.MULTILINE)
+
+
+def test_every_number_is_documented() -> None:
+    numbers, queue = (ROOT / "docs" / "statistics.md").read_text().split("Of what is sent, each has:")
+    assert ROW.findall(numbers) == [each.name for each in fields(swprof_mw.Stats)]
+    assert ROW.findall(queue) == [each.name for each in fields(Queue)]
+
+
+def test_the_numbers_can_be_told_as_json(recorded: Recorded) -> None:
+    application = Application(7001, {"service_name": "shop"})
+    assert application.begin("GET", "/") is not None
+    found = json.loads(json.dumps(asdict(swprof_mw.stats())))
+    assert found["tasks"] == {"shop": None}
+    assert found["segments"] == {"queued": 0, "sent": 0, "dropped": 0, "refused": 0}
+
+
+def test_requests_that_wait_for_their_minimum_duration_are_counted(recorded: Recorded) -> None:
+    application = Application(7001, {"service_name": "shop"})
+    application.attach()
+    recorded.profile("/slow", min_duration_threshold=60_000)
+    spans = [application.begin("GET", "/slow") for _ in range(3)]
+    assert (swprof_mw.stats().waiting, swprof_mw.stats().slots_taken) == (3, 0)
+    for span in spans:
+        assert span is not None
+        span.end(200)
+
+
+def test_a_stretched_period_is_told(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "WINDOW", 20 * MS)
+    application = Application(7001, {"service_name": "shop", "profile_max_cpu": 0.001})
+    application.attach()
+    assert swprof_mw.stats().period_stretch == 1
+    recorded.profile("/slow")
+    span = application.begin("GET", "/slow")
+    assert span is not None
+    span.enter(sys._getframe())
+    wait_until(lambda: swprof_mw.stats().period_stretch > 1)
+    span.end(200)
+
+
+def test_the_backend_is_told_once_there_is_one() -> None:
+    with Backend() as first, Backend() as second:
+        first.stop()
+        addresses = [first.address, second.address]
+        application = Application(7001, {"service_name": "shop", "backend_services": addresses})
+        application.attach()
+        wait_until(lambda: swprof_mw.stats().backend == second.address)

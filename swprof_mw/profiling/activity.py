@@ -23,6 +23,8 @@ _MOST = 0.5
 _HELD_UP = 150_000
 #: A process that used at most this share of a while did hardly anything in it.
 _HARDLY = 0.2
+#: The sampler's delays are read once in so many looks: a reading lets others have the GIL. Small ones add up meanwhile.
+_REFRESH = 50
 #: How long a thread is watched where its clock does not tell, seconds, and how often: one that may have the GIL back
 #: takes a while to wake.
 _MOMENT = 0.000_1
@@ -69,7 +71,8 @@ class Activity:
         self._looks: dict[int, Reading] = {}
         self._glances: dict[int, Reading] = {}
         self._run_delay = RunDelay()
-        # The sampler's delays and the process's work until the last look, ns.
+        # The sampler's delays until some look before, and the process's work until the last one, ns.
+        self._count = 0
         self._delayed: int | None = None
         self._used: int | None = None
 
@@ -108,7 +111,10 @@ class Activity:
         """
         before, glances = self._looks, self._glances
         self._looks, self._glances = {}, {}
-        self._delayed, self._used = self._run_delay.read(), time.process_time_ns()
+        self._used = time.process_time_ns()
+        if self._count % _REFRESH == 0:
+            self._delayed = self._run_delay.read()
+        self._count += 1
         found: dict[int, Doing] = {}
         for thread_id in thread_ids:
             reading = self._read(thread_id)
@@ -130,6 +136,7 @@ class Activity:
         self._clocks.clear()
         self._run_delay.close()
         self._delayed = self._used = None
+        self._count = 0
 
     def _still(self, thread_ids: Iterable[int]) -> set[int]:
         """Which of these threads do not move on in the next moments."""

@@ -43,11 +43,8 @@ class WSGIEntry:
         except BaseException:
             exchange.span.end(FAILED)
             raise
-        wrapped = exchange.wrap(environ, body)
-        if wrapped is None:
-            exchange.end()
-            return body
-        return wrapped
+        # In no variable here: a traceback that the app keeps also keeps this frame, and would keep what we return.
+        return exchange.handed_on(environ, body)
 
     @guarded("reading the WSGI environ")
     def _open(self, environ: dict[str, Any]) -> Exchange | None:
@@ -139,8 +136,16 @@ class Exchange:
         """The request is over."""
         self.span.end(self.status)
 
+    def handed_on(self, environ: Mapping[str, Any], body: Iterable[bytes]) -> Iterable[bytes]:
+        """What the server gets in place of the app's body: the request ends with it, or now."""
+        wrapped = self._wrap(environ, body)
+        if wrapped is None:
+            self.end()
+            return body
+        return wrapped
+
     @guarded("wrapping a WSGI body")
-    def wrap(self, environ: Mapping[str, Any], body: Iterable[bytes]) -> Body | None:
+    def _wrap(self, environ: Mapping[str, Any], body: Iterable[bytes]) -> Body | None:
         """The body as one that tells its end; None where no code of the app is left to run.
 
         That is so for a list, tuple or bytes, which the server only reads. And for what the server knows by its type

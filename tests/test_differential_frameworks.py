@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import gc
 import io
+import itertools
 import logging
 import re
 from collections.abc import Callable, Iterator
@@ -67,9 +68,25 @@ def served(app: Site, request: Request) -> Any:
     environ = make_environ(f"{request.path}?{request.query}", request.method, **given, **headers)
 
     def serve() -> Any:
-        return watch(app, environ), variables(), current_request.get()
+        how, number = request.leaving
+        seen = leave(app, environ, how, number) if how in ("close", "drop") else watch(app, environ)
+        return seen, variables(), current_request.get()
 
     return contextvars.copy_context().run(serve)
+
+
+def leave(app: Site, environ: dict[str, Any], how: str, number: int) -> list[Any]:
+    """Read a few chunks, then close the body, or drop it."""
+    body = app(environ, lambda *args: lambda data: None)
+    seen: list[Any] = [len(body) if hasattr(type(body), "__len__") else None]
+    try:
+        seen += itertools.islice(body, number)
+        if how == "close" and hasattr(body, "close"):
+            body.close()
+    except Exception as error:
+        seen.append(failure(error))
+    del body  # an exception that the framework keeps keeps this frame
+    return seen
 
 
 def acalled(app: Site, request: Request) -> Any:
@@ -84,33 +101,46 @@ def acalled(app: Site, request: Request) -> Any:
         raw: Message = {"raw_path": request.path.encode("latin-1"), "query_string": request.query.encode("latin-1")}
         scope = http(request.decoded, request.method, (), **raw)
         incoming = [{"type": "http.request", "body": request.body, "more_body": False}]
-        if request.query == "token=secret":  # one in four clients goes away at once
-            incoming.append({"type": "http.disconnect"})
     scope["headers"] = [(name.lower().encode(), value.encode("latin-1")) for name, value in request.headers.items()]
 
     async def run() -> Any:
-        await serve(app, scope, incoming, sent)
+        await serve(app, scope, incoming, sent, *request.leaving)
         # Ranges are told apart by a boundary that is thought up each time.
         return re.sub(r"\b[0-9a-f]{26}\b", "BOUNDARY", repr(sent)), variables(), current_request.get()
 
     return contextvars.copy_context().run(asyncio.get_event_loop_policy().get_event_loop().run_until_complete, run())
 
 
-async def serve(app: Site, scope: Message, incoming: list[Message], sent: list[Any]) -> None:
-    """Call an app; note what it sends and raises."""
+async def serve(
+    app: Site, scope: Message, incoming: list[Message], sent: list[Any], how: str = "", number: int = 0
+) -> None:
+    """Call an app; note what it sends and raises. The client may leave, ``how`` tells in which way."""
+    left = asyncio.Event()
 
     async def receive() -> Message:
         if not incoming:
-            await asyncio.Event().wait()
+            await left.wait()
+            return {"type": "http.disconnect"}
         return incoming.pop(0)
 
     async def send(message: Message) -> None:
         sent.append(sorted(message.items(), key=repr))
+        if how and len(sent) > number:
+            left.set()
+            if how == "reset":
+                raise ConnectionResetError("gone")
+            if how == "cancel":
+                task.cancel()
 
-    try:
-        sent.append(await asyncio.wait_for(app(scope, receive, send), 20))
-    except BaseException as error:
-        sent.append(failure(error)[0])
+    async def run() -> None:
+        try:
+            sent.append(await app(scope, receive, send))
+        except BaseException as error:
+            sent.append(failure(error)[0])
+
+    task = asyncio.ensure_future(run())
+    await asyncio.wait([task], timeout=20)
+    assert task.done()
 
 
 def compare(recorded: Recorded, request: Request, bare: Callable[[], Any], traced: Callable[[], Any]) -> None:

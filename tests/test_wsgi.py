@@ -476,6 +476,26 @@ def test_the_slot_is_given_back_however_an_app_ends(recorded: Recorded, app: App
     assert [segment.operation for segment in recorded.segments] == ["<unmatched>"]
 
 
+def test_a_body_that_is_dropped_ends_its_request_though_the_app_keeps_an_exception(recorded: Recorded) -> None:
+    """With its traceback, which leads out to all frames that the app was called through."""
+    kept: list[BaseException] = []
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        try:
+            raise ValueError
+        except ValueError as error:
+            kept.append(error)
+        start_response("200 OK", PLAIN)
+        return Reading(b"a")
+
+    traced = entry(app)
+    recorded.profile("/raw")
+    traced(make_environ("/raw"), lambda *_: lambda data: None)
+    assert kept
+    assert len(recorded.segments) == 1
+    assert not recorded.agent.sampler.taken
+
+
 def test_closing_is_the_apps_work_and_a_body_is_closed_as_often_as_the_server_says(recorded: Recorded) -> None:
     reading = Reading(b"a")
     body, span = started(entry(streaming(reading)))

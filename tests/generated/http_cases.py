@@ -34,6 +34,8 @@ PATHS = mixed(
     (1, st.sampled_from(_ODD_PATHS)),
     (1, st.text(st.characters(exclude_categories=["Cs"]), max_size=12).map(lambda text: "/" + quote(text, safe="/%"))),
 )
+#: How a client goes away; as the name in a query its value says after how many messages or chunks.
+LEAVING = ["gone", "reset", "cancel", "close", "drop"]
 METHODS = mixed(
     (6, st.just("GET")),
     (3, st.sampled_from(["HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "M-SEARCH", "get"])),
@@ -71,6 +73,12 @@ class Request(NamedTuple):
     body: bytes
 
     @property
+    def leaving(self) -> tuple[str, int]:
+        """How the client goes away, and after how many messages or chunks; an empty text if it stays."""
+        how, _, number = self.query.partition("=")
+        return (how, int(number)) if how in LEAVING else ("", 0)
+
+    @property
     def decoded(self) -> str:
         """The path as ASGI has it."""
         return unquote_to_bytes(self.path).decode("utf-8", "replace")
@@ -80,7 +88,9 @@ REQUESTS = st.builds(
     Request,
     METHODS,
     PATHS,
-    VALUES.map(quote) | st.sampled_from(["a=b&a=c", "%", "%ff=%00", "token=secret"]),
+    VALUES.map(quote)
+    | st.sampled_from(["a=b&a=c", "%", "%ff=%00"])
+    | st.builds("{}={}".format, st.sampled_from(LEAVING), st.integers(0, 3)),
     HEADERS,
     st.binary(max_size=20) | st.just(b""),
 )

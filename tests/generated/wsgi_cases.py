@@ -64,13 +64,16 @@ BODIES = st.sampled_from(
 ) | st.sampled_from(
     ["generator", "iterator", "closing", "sized", "indexed", "map", "clingy", "own close", "file", "wrapped", "mock"]
 )
-OPERATIONS = st.sampled_from(["iter", "next", "next", "direct", "length", "file", "thread", "close", "elsewhere"])
+OPERATIONS = st.sampled_from(
+    ["iter", "next", "next", "direct", "length", "file", "thread", "close", "elsewhere", "away"]
+)
 READS = st.lists(OPERATIONS, max_size=8) | st.sampled_from(
     [
         ["length", "file", "all", "close"],
         ["all", "length", "close"],
         ["all", "close", "close"],
         ["iter", "next", "close", "next"],
+        ["iter", "next", "away", "next"],
     ]
 )
 

@@ -105,10 +105,15 @@ class World:
         elif operation == "file":
             log.note("file", bodies.is_file(body, self._wrapper))
         elif operation == "close" and hasattr(body, "close"):
-            # A body that has none cannot be told from one whose close does nothing.
-            done, _ = log.attempt("close", body.close)
-            if done and log.events[-1][0] == "close":
-                log.events.pop()
+            self._close(body)
+        elif operation == "away" and hasattr(body, "close"):
+            _on_thread(lambda: self._close(body))
+
+    def _close(self, body: Any) -> None:
+        done, _ = self.log.attempt("close", body.close)
+        # A body that has none cannot be told from one whose close does nothing.
+        if done and self.log.events[-1][0] == "close":
+            self.log.events.pop()
 
     def start_response(self, *args: Any, **kwargs: Any) -> Callable[[bytes], None]:
         """The server's."""

@@ -274,9 +274,9 @@ def test_what_is_reported_keeps_the_gil_from_nobody() -> None:
         reporter.start()
 
         def report() -> None:
-            for number in range(1000):
+            for number in range(500):
                 reporter.report_segment(segment(number))
-            for number in range(2000):
+            for number in range(1000):
                 reporter.report_snapshot(Snapshot("task", f"segment-{number % 50}", number, number // 50, STACK))
             reporter.wake()
 
@@ -286,25 +286,48 @@ def test_what_is_reported_keeps_the_gil_from_nobody() -> None:
         report()
         wait_until(sent)  # grpc has been imported
         quiet, held = [], []
-        for _ in range(6):
+        for _ in range(5):
             quiet.append(longest_hold(0.1))
             report()
             held.append(longest_hold(0.3))
             wait_until(sent)
         reporter.stop(2.0)
-    assert reporter.segments.sent == 7_000
+    assert reporter.segments.sent == 3_000
     assert min(held) < LONGEST_HOLD + min(quiet)
 
 
-def test_samples_that_take_long_keep_the_gil_from_nobody() -> None:
+def test_samples_that_take_long_keep_the_gil_no_longer_than_any_code_of_the_app() -> None:
+    """They take so long here since they look at 4,000 tasks of the request's own."""
+    others = holds_of_the_app(6)
+    held: list[float] = []
     with sampling(max_cpu=100.0, switch_interval=0.5) as sampled, Crowd(sampled, 4_000, own=True):
-        held: list[float] = []
-        while len(held) < 15:
+        while len(held) < 12:
             before = len(sampled.snapshots)
             longest = longest_hold(0.2)
             if len(sampled.snapshots) > before:
                 held.append(longest)
-    assert min(held) < LONGEST_HOLD
+    assert min(held) < LONGEST_HOLD + min(others + holds_of_the_app(6))
+
+
+def holds_of_the_app(rounds: int) -> list[float]:
+    """The longest holds beside a thread of the app's that computes, with the switch interval that samples have."""
+    over = threading.Event()
+
+    def work() -> None:
+        while not over.is_set():
+            sum(1 for _ in range(500_000))
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=work)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(0.0005)
+    try:
+        thread.start()
+        return [longest_hold(0.2) for _ in range(rounds)]
+    finally:
+        over.set()
+        thread.join()
+        sys.setswitchinterval(interval)
 
 
 # What we know of ourselves

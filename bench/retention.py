@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from bench.census import State
-from bench.driving import KINDS, Kind, Outcome, Plan, run
+from bench.driving import KINDS, MARK, SPAN, Kind, Outcome, Plan, run
 from bench.environments import environment
 
 #: Of one type, more objects than in the control run are too many: so many, or such a share of the requests.
@@ -29,8 +29,6 @@ MOST_DESCRIPTORS = 2
 #: Types in the table of each kind.
 SHOWN = 5
 
-_MARK = "bench.apps.driven.Mark"
-_SPAN = "swprof_mw.span.EntrySpan"
 _PACKAGE = "swprof_mw."
 
 #: One of each kind of server, and each framework.
@@ -85,8 +83,8 @@ def _alive(with_us: Outcome, control: Outcome) -> list[str]:
     """Requests that are not gone, at either rest: a server may hold on to some by itself, but to no more than there."""
     found = []
     for ours, theirs in ((with_us.before, control.before), (with_us.after, control.after)):
-        held = theirs.types.get(_MARK, 0)
-        counts = {name: ours.types.get(name, 0) - held for name in (_MARK, _SPAN)}
+        held = theirs.types.get(MARK, 0)
+        counts = {name: ours.types.get(name, 0) - held for name in (MARK, SPAN)}
         found += [f"{count} requests are alive: {name}" for name, count in counts.items() if count > 0]
     return found
 
@@ -99,9 +97,9 @@ def _difference(with_us: Outcome, control: Outcome, of: Callable[[State], int]) 
 def _threads(with_us: Outcome, control: Outcome) -> list[str]:
     """Ours are as many as before; the others' may differ a little."""
     found = []
-    for name in {*with_us.before.threads, *with_us.after.threads}:
+    for name in with_us.after.threads:
         ours, theirs = (one.after.threads.get(name, 0) - one.before.threads.get(name, 0) for one in (with_us, control))
-        if ours > (0 if name.startswith(_PACKAGE) else theirs + MOST_THREADS):
+        if ours > (0 if name.startswith(_PACKAGE) else max(theirs, 0) + MOST_THREADS):
             found.append(f"{ours} more threads of {name}")
     return found
 

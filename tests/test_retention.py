@@ -40,7 +40,7 @@ def measure(which: Kind, enabled: bool) -> Outcome:
     """A short run."""
     phases = len(THRESHOLDS) * len(which.styles)
     counts = (REQUESTS // phases,) * phases
-    plan = Plan(seconds=4, counts=counts, clients=12, pause=0.1, patience=1 if which is LEAKY else 20)
+    plan = Plan(seconds=4, counts=counts, clients=12, pause=0.1, quiet=0.5, patience=1 if which is LEAKY else 20)
     return run(which, enabled, plan, settings={"LEAKS": ",".join(PLANTED)})
 
 

@@ -62,6 +62,8 @@ class Session:
         if self.wrap == "swprof":
             line = f"{sums.sampled} of {sums.long} long requests sampled, {sums.requests} requests in all"
             terminalreporter.write_line(f"swprof: {self.problem or line}")
+            for test in self.ledger.unsampled():
+                terminalreporter.write_line(f"swprof: not sampled: {test}")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,15 +20,21 @@ LONG = 0.05
 SHARE = 0.95
 #: Fewer long requests than this say nothing.
 FEWEST = 10
-#: The suites' apps share one agent, so these settings are the same in all of them.
-SETTINGS: dict[str, Any] = {"service_name": "suite", "profile_max_parallel": 100}
+#: The suites' apps share one agent, so these settings are the same in all of them. The queue is large enough for a
+#: backend that is slow because all of the machine is.
+SETTINGS: dict[str, Any] = {
+    "service_name": "suite",
+    "profile_max_parallel": 100,
+    "profile_snapshot_transport_buffer_size": 100_000,
+}
 
 
 @dataclass
 class Asked:
-    """One request as it is seen from outside; times are monotonic seconds."""
+    """One request as it is seen from outside, and the test that made it; times are monotonic seconds."""
 
     task_id: str
+    test: str = field(default_factory=lambda: os.environ.get("PYTEST_CURRENT_TEST", ""))
     began: float = field(default_factory=time.monotonic)
     ended: float = 0.0
 
@@ -84,6 +91,10 @@ class Ledger:
             return is_kept
 
         Reporter.report_snapshot = noted  # type: ignore[assignment, method-assign]
+
+    def unsampled(self) -> list[str]:
+        """The tests that made the long requests of which there are no snapshots."""
+        return [asked.test for asked in self.asked if asked.is_long and asked.task_id not in self.kept]
 
     def sums(self) -> Sums:
         """What came of it."""

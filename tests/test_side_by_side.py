@@ -14,7 +14,7 @@ from tests.load import drive
 #: Of both endpoints together.
 REQUESTS = 200
 SAMPLES = 9
-NO_TRUTH = {"compute": 0.0, "wait": 0.0, "total": 1.0}
+NO_TRUTH = {"compute": 0.0, "worked": 0.0, "wait": 0.0, "total": 1.0}
 SIDE_BY_SIDE = [case for case in CASES if str(case) in ("waitress-flask-sync", "uvicorn-fastapi-async")]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import itertools
 import logging
 import os
@@ -199,7 +200,8 @@ def _hook() -> None:
     _hooked = True
     # Where multiprocessing's children pass by as well, and threads can still be started.
     if hasattr(threading, "_register_atexit"):
-        threading._register_atexit(_main_thread_ended)
+        with contextlib.suppress(RuntimeError):  # the main thread has ended already
+            threading._register_atexit(_main_thread_ended)
     atexit.register(_end)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_forget)

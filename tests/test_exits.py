@@ -70,7 +70,7 @@ ENDS = {
     "exception": "end(); raise KeyError('a mistake of the app')",
     "SIGINT": "wait()",
     "SIGTERM": "import signal; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); wait()",
-    "thread": "threading.Thread(target=end).start()",
+    "thread": "threading.Thread(target=end).start(); wait_for(lambda: agent.current() is not None)",
 }
 STATUS = {"exception": 1, "SIGINT": -signal.SIGINT}
 

@@ -858,6 +858,21 @@ def test_a_task_that_runs_is_found_where_it_runs(
     asyncio.run(main())
 
 
+def test_a_task_that_runs_is_found_at_once_among_thousands_that_are_not_known_yet() -> None:
+    async def main() -> None:
+        gate, place = Gate(), Place()
+        crowd = [asyncio.create_task(foreign_child(gate)) for _ in range(5_000)]
+        with opened_at_last(gate):
+            await held(gate, len(crowd))
+            probe = Probe(place)
+            # Its first task awaits an event of the group's, not the task that runs.
+            await asyncio.create_task(serve(place, run_group(probe)))
+            assert probe.found[0] == ["run_group", "run_nested", "run_inner", "look"]
+        await asyncio.gather(*crowd)
+
+    asyncio.run(main())
+
+
 if sys.version_info >= (3, 12):
 
     def test_under_an_eager_task_factory_requests_are_found_too() -> None:

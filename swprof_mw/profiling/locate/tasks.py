@@ -135,8 +135,9 @@ class Tasks:
         new = _new(self._known)
         if not new:
             return
-        # Those that the request awaits come first: among thousands, its turn might be late.
-        for task in _awaited_by(place.task):
+        # The one that runs, and those that the request awaits, come first: among thousands, their turn might be late.
+        current = asyncio.current_task(place.loop) if place.loop is not None else None
+        for task in filter(None, (current, *_awaited_by(place.task))):
             reference = weakref.ref(task)
             if reference in new:
                 new.discard(reference)

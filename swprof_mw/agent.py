@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Callable
 from functools import partial
 
-from swprof_mw import forks
+from swprof_mw import forks, servers
 from swprof_mw.clock import monotonic_ns
 from swprof_mw.config import Config, ConfigError
 from swprof_mw.names import SERVICE_LENGTH, cut, instance_name
@@ -158,12 +158,15 @@ def attach(config: Config, default_name: str) -> Service | None:
     """The service of an app in this process's agent, which is started if it is the first; None: the process ends.
 
     Raises:
-        ConfigError: there is no name for the service, or the process-wide settings differ from another app's.
+        ConfigError: there is no name for the service, the process-wide settings differ from another app's, or the
+            server lets no threads run.
     """
     global _agent
     name = config.service_name or default_name
     if not name:
         raise ConfigError("service_name is not set, and the app has no name of its own")
+    if not servers.threads_run():
+        raise ConfigError("uWSGI lets no threads run; start it with enable-threads")
     with _lock:
         if _over:
             return None
@@ -171,6 +174,7 @@ def attach(config: Config, default_name: str) -> Service | None:
             _hook()
             _leave_behind()
             _agent = Agent(config)
+            servers.before_uvicorn_ends(shut_down)
         return _agent.service(config, name)
 
 

@@ -101,10 +101,13 @@ class Application:
     def attach(self) -> Service | None:
         """Connect to this process's agent, started now if it is the first.
 
-        None if we are off or not configured, if we do not run here, or if the process is about to end.
+        None if we are off or not configured, if we do not run here, or if the process is about to end, or yet to be
+        forked.
         """
-        from swprof_mw import runtime
+        from swprof_mw import runtime, servers
 
+        if servers.is_loading():
+            return None
         service = None
         try:
             self._configure(Config.load(self._keywords, self._framework_settings()))

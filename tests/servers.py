@@ -25,9 +25,14 @@ COMMANDS = {
     "gunicorn-sync": f"{_GUNICORN} --worker-class sync",
     "gunicorn-gthread": f"{_GUNICORN} --worker-class gthread --threads {{threads}}",
     "gunicorn-gevent": f"{_GUNICORN} --worker-class gevent",
+    "gunicorn-uvicorn": f"{_GUNICORN} --worker-class uvicorn.workers.UvicornWorker",
+    "gunicorn-asgi": f"{_GUNICORN} --worker-class asgi",
+    "uwsgi": "tests.process_apps.uwsgi --http-socket 127.0.0.1:{port} --processes {workers} --module {target}",
     "uvicorn": f"{_UVICORN} --loop asyncio",
+    "uvicorn-reload": "uvicorn --host 127.0.0.1 --port {port} --reload",
     "uvicorn-uvloop": f"{_UVICORN} --loop uvloop",
     "hypercorn": "hypercorn --bind 127.0.0.1:{port} --workers {workers}",
+    "runserver": "django runserver 127.0.0.1:{port} --settings {target}",
 }
 
 
@@ -78,7 +83,7 @@ def start(
 
     Args:
         kind: a key of ``COMMANDS``.
-        target: the app, as ``module:name``.
+        target: the app, as ``module:name``; for ``runserver`` the module of its settings.
         env: added to this process's environment.
         cwd: the directory it runs in and imports ``target`` from.
         path: what is asked to see whether it answers, any status will do; None only connects and sends no request.
@@ -95,8 +100,9 @@ def start(
         raise ValueError(f"no server is called {kind!r}; there are {', '.join(COMMANDS)}")
     for _ in range(ATTEMPTS):
         [port] = free_ports(0)
-        words = COMMANDS[kind].format(port=port, threads=threads, workers=workers).split()
-        server = _launch([str(python), "-m", *words, *options, target], env, cwd, port)
+        words = COMMANDS[kind].format(port=port, threads=threads, workers=workers, target=target).split()
+        last = () if target in words else (target,)
+        server = _launch([str(python), "-m", *words, *options, *last], env, cwd, port)
         if _ready_or_stopped(server, path):
             return server
         if not _port_taken(server.output()):
@@ -133,7 +139,7 @@ def _ready(server: Server, path: str | None) -> bool:
         if _port_taken(output):
             return False
         # Each kind announces its address when it listens; before that an answer would be a stranger's.
-        if server.url in output and _answers(server.port, path):
+        if f"127.0.0.1:{server.port}" in output and _answers(server.port, path):
             return True
         time.sleep(0.05)
     return False

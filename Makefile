@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test lint types unit test-oldest test-oap test-suites test-processes test-accuracy accuracy accuracy-short protocol settings clean
+.PHONY: help setup demo test lint types unit test-oldest test-oap test-suites test-processes test-accuracy accuracy accuracy-short retention soak protocol settings clean
 
 help:
 	@echo "make demo      profile the three example apps through the embedded collector"
@@ -11,6 +11,8 @@ help:
 	@echo "make test-oldest  the adapters on the oldest supported libraries"
 	@echo "make accuracy  are profiles true? every server, app and Python that is here (takes long)"
 	@echo "make test-accuracy  a profile shows the request and only the request, on each of them (ten minutes)"
+	@echo "make retention  does anything stay behind of requests sampled at 1 ms? each kind of server (half an hour)"
+	@echo "make soak      does anything grow or get lost while tasks and the backend come and go? (ten minutes)"
 	@echo "make test-processes  hundreds of forks, and every server in each of its ways (some minutes)"
 	@echo "make test-oap  the example apps against a real SkyWalking OAP (needs Java 11+ and Maven)"
 	@echo "make test-suites  Flask's and Starlette's own tests with our middleware in every app"
@@ -70,6 +72,12 @@ accuracy: setup
 
 accuracy-short: setup
 	PYTHONPATH=. $(BIN)/python bench/accuracy.py --short --bursts 3 --repeat 3
+
+retention: setup
+	PYTHONPATH=. $(BIN)/python bench/retention.py
+
+soak: setup
+	PYTHONPATH=. $(BIN)/python bench/soak.py
 
 protocol: setup
 	$(BIN)/python scripts/protocol.py

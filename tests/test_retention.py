@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
+from bench import flat
+from bench.census import State
 from bench.driving import KINDS, THRESHOLDS, Kind, Outcome, Plan, run
 from bench.retention import faults
 
@@ -68,3 +70,31 @@ def test_nothing_more_is_retained_than_without_us(which: Kind, runs: Runs) -> No
 def test_what_stays_behind_is_found(leak: str, runs: Runs) -> None:
     found = faults(runs[LEAKY, True].result(), runs[THREADED, False].result())
     assert any(PLANTED[leak] in fault for fault in found), found
+
+
+def wavering(index: int) -> State:
+    """What a healthy process holds at a moment: it comes and goes."""
+    up = index % 5
+    return State(60 + up / 10, 60, 190_000 + 100 * up, 20 + up % 2, 15 + up, up, up, 40 * up)
+
+
+#: What goes wrong with the n-th of 40 samples, and what is said of it.
+GROWING: dict[str, Callable[[State, int], State]] = {
+    "MB of memory": lambda state, index: replace(state, memory=60 + index / 5),
+    "blocks of memory": lambda state, index: replace(state, blocks=190_000 + 200 * index),
+    "threads": lambda state, index: replace(state, threads=20 + index // 4),
+    "open files": lambda state, index: replace(state, descriptors=15 + index // 4),
+    "queued": lambda state, index: replace(state, queued=10 * index),
+    "slots": lambda state, index: replace(state, slots=6 if index == 20 else 1),
+}
+
+
+def test_what_comes_and_goes_is_flat() -> None:
+    assert flat.faults([wavering(index) for index in range(40)]) == []
+    assert flat.faults([wavering(index) for index in range(5)]), "too few to tell"
+
+
+@pytest.mark.parametrize("what", GROWING)
+def test_what_grows_is_not_flat(what: str) -> None:
+    [fault] = flat.faults([GROWING[what](wavering(index), index) for index in range(40)])
+    assert what in fault

@@ -389,12 +389,15 @@ def test_a_service_that_is_forgotten_takes_its_segments_along() -> None:
     assert [one.segment_id for one in store.segments()] == ["b", "c"]
 
 
-def test_an_instance_has_so_many_properties_of_such_a_length(agent: Agent, collector: Collector) -> None:
+@pytest.mark.parametrize(("length", "told", "kept"), [(5, 5, 100), (1000, 500, 30)])
+def test_an_instance_has_so_many_properties_of_such_a_length(
+    agent: Agent, collector: Collector, length: int, told: int, kept: int
+) -> None:
     for number in range(0, 300, 50):
-        agent.properties(*((f"k{number + more}", "v" * 1000) for more in range(50)))
+        agent.properties(*((f"k{number + more}", "v" * length) for more in range(50)))
     [found] = collector.store.instances(agent.service)
-    assert len(found.properties) == 100
-    assert {len(value) for name, value in found.properties if name != "ipv4s"} == {500}
+    assert len(found.properties) == kept
+    assert {len(value) for name, value in found.properties if name != "ipv4s"} == {told}
     assert found.properties[-1][0] == "k299"
 
 

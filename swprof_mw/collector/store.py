@@ -7,14 +7,25 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from swprof_mw.collector.profiles import Profiles
-from swprof_mw.collector.records import Endpoint, Instance, KeyValues, Segment, Service, Snapshot, Task, TaskLog
+from swprof_mw.collector.records import (
+    Endpoint,
+    Instance,
+    KeyValues,
+    Segment,
+    Service,
+    Snapshot,
+    Task,
+    TaskLog,
+    weigh,
+)
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 
 MOST_PROPERTIES = 100
-"""Of an instance, the newest."""
+PROPERTIES_SIZE = 20 * 1024
+"""How many of an instance are kept, and of how many bytes together, roughly: the newest."""
 
 IN_ALL = 20
 """So many times what a service may have of names, and a task of logs, there may be of all of them together."""
@@ -70,7 +81,7 @@ class Store:
         with self._lock:
             instances = self._see(service, instance, now).instances
             known = instances[instance]
-            merged = tuple({**dict(known.properties), **dict(properties)}.items())[-MOST_PROPERTIES:]
+            merged = _newest(tuple({**dict(known.properties), **dict(properties)}.items()))
             instances[instance] = replace(known, language=language or known.language, properties=merged)
             self._bound_names()
 
@@ -223,3 +234,10 @@ def _keep(mapping: dict[K, V], key: K, value: V, limit: int) -> None:
     mapping[key] = value
     while len(mapping) > limit:
         del mapping[next(iter(mapping))]
+
+
+def _newest(properties: KeyValues) -> KeyValues:
+    properties = properties[-MOST_PROPERTIES:]
+    while weigh(properties) > PROPERTIES_SIZE:
+        properties = properties[1:]
+    return properties

@@ -88,8 +88,9 @@ class Application:
         if isinstance(outer, EntrySpan) and not outer.ended and outer.process_id == process:
             # Another path is a call that the app makes to an app in its own process: the request's own work.
             return NestedSpan(outer) if outer.covers(method, path) else None
-        service = self._service
-        if self._process != process or (service is not None and service.ended):
+        # The process first: whoever attaches now says it last.
+        service = self._service if self._process == process else self.attach()
+        if service is not None and service.ended:
             service = self.attach()
         if service is None or (self._ignores and self.config.ignores(method, path)):
             return None

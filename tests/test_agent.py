@@ -15,6 +15,7 @@ import pytest
 from swprof_mw import agent
 from swprof_mw.application import Application
 from swprof_mw.config import Config, ConfigError
+from tests.doubles import at_once
 from tests.faulty import FINISH, KEEP_ALIVE, PROPERTIES, QUERY, SNAPSHOTS, Backend, task_command
 from tests.recorded import Recorded
 from tests.sampled import work_until_sampled
@@ -217,3 +218,38 @@ def _current_task() -> Any:
     with contextlib.suppress(AttributeError, StopIteration):
         return next(iter(running.services.values())).tasks.current  # type: ignore[union-attr]
     return None
+
+
+
+@pytest.mark.usefixtures("recorded")
+def test_a_first_request_is_traced_though_another_one_starts_the_agent_in_the_middle_of_it() -> None:
+    class Attached(Application):
+        """One that another thread attaches just when this one looks whether it is."""
+
+        known = 0
+        others = 1
+
+        @property
+        def _process(self) -> int:
+            if self.others:
+                self.others = 0
+                self.attach()
+            return self.known
+
+        @_process.setter
+        def _process(self, process: int) -> None:
+            self.known = process
+
+    assert Attached(7001, {"service_name": "shop"}).begin("GET", "/") is not None
+
+
+def test_first_requests_that_come_at_once_are_all_traced(recorded: Recorded) -> None:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for number in range(20):
+            application = Application(7001, {"service_name": f"shop {number}"})
+            at_once(4, lambda _, app=application: serve(app))  # type: ignore[misc]
+            assert len(recorded.segments) == 4 * (number + 1)
+    finally:
+        sys.setswitchinterval(interval)

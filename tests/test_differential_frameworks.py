@@ -217,7 +217,7 @@ def test_usual_requests_to_flask(recorded: Recorded, flask: Pair) -> None:
 
 
 @given(REQUESTS)
-@cases(150)
+@cases(100)
 def test_flask(recorded: Recorded, flask: Pair, request: Request) -> None:
     compare(recorded, request, *(partial(served, app, request) for app in flask))
 
@@ -228,7 +228,7 @@ def test_usual_requests_to_django_under_wsgi(recorded: Recorded, django_wsgi: Pa
 
 
 @given(REQUESTS)
-@cases(100)
+@cases(60)
 def test_django_under_wsgi(recorded: Recorded, django_wsgi: Pair, request: Request) -> None:
     compare(recorded, request, *(partial(served, app, request) for app in django_wsgi))
 
@@ -241,7 +241,7 @@ def test_usual_requests_to_django_under_asgi(recorded: Recorded, django_asgi: Pa
 
 @UNREAD
 @given(REQUESTS)
-@cases(80)
+@cases(50)
 def test_django_under_asgi(recorded: Recorded, django_asgi: Pair, request: Request) -> None:
     compare(recorded, request, *(partial(acalled, app, request) for app in django_asgi))
 
@@ -258,7 +258,7 @@ def test_starlette(recorded: Recorded, starlette: Pair, request: Request) -> Non
 
 
 @given(REQUESTS)
-@cases(100)
+@cases(60)
 def test_fastapi(recorded: Recorded, fastapi: Pair, request: Request) -> None:
     request = request._replace(path=f"/more{request.path}") if "items" not in request.path else request
     compare(recorded, request, *(partial(acalled, app, request) for app in fastapi))

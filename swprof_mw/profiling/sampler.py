@@ -282,8 +282,10 @@ class Sampler:
         if self._inbox and not self._live:
             self._budget.start(now)
         while self._inbox:
-            profiler = self._inbox.popleft()
+            profiler = self._inbox[0]
+            # In this order: `holds` finds it at any moment.
             self._live.append(profiler)
+            self._inbox.popleft()
             profiler.start(now, self._sink)
 
     def _keep(self, seen: Observation) -> None:

@@ -220,7 +220,6 @@ def _current_task() -> Any:
     return None
 
 
-
 @pytest.mark.usefixtures("recorded")
 def test_a_first_request_is_traced_though_another_one_starts_the_agent_in_the_middle_of_it() -> None:
     class Attached(Application):

@@ -1,4 +1,4 @@
-"""What servers need of us that is no WSGI and no ASGI, with doubles of them; ``test_processes.py`` has the real ones."""
+"""What servers need of us beyond WSGI and ASGI, with doubles of them; ``test_processes.py`` has the real ones."""
 
 from __future__ import annotations
 
@@ -15,13 +15,11 @@ from swprof_mw.application import Application
 from tests.recorded import Recorded
 
 
-def uwsgi(monkeypatch: pytest.MonkeyPatch, worker: int = 1, mule: int = 0, **options: object) -> None:
+def uwsgi(monkeypatch: pytest.MonkeyPatch, options: dict[str, object], worker: int = 1, mule: int = 0) -> None:
     """This process is one of uWSGI's, started with these options."""
     named = {name.replace("_", "-"): value for name, value in options.items()}
-    module = SimpleNamespace(
-        opt=named, worker_id=lambda: worker, mule_id=lambda: mule, i_am_the_spooler=lambda: None
-    )
-    monkeypatch.setitem(sys.modules, "uwsgi", module)  # type: ignore[arg-type]
+    module = SimpleNamespace(opt=named, worker_id=lambda: worker, mule_id=lambda: mule, i_am_the_spooler=lambda: None)
+    monkeypatch.setitem(sys.modules, "uwsgi", module)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +38,7 @@ def uwsgi(monkeypatch: pytest.MonkeyPatch, worker: int = 1, mule: int = 0, **opt
 def test_under_uwsgi_threads_run_if_an_option_says_so(
     monkeypatch: pytest.MonkeyPatch, options: dict[str, object], run: bool
 ) -> None:
-    uwsgi(monkeypatch, **options)
+    uwsgi(monkeypatch, options)
     assert servers.threads_run() == run
 
 
@@ -54,7 +52,7 @@ def test_elsewhere_threads_run(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_where_no_threads_run_one_line_says_so(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    uwsgi(monkeypatch)
+    uwsgi(monkeypatch, {})
     application = Application(7001, {"service_name": "shop"})
     for _ in range(3):
         assert application.begin("GET", "/") is None
@@ -66,11 +64,11 @@ def test_where_no_threads_run_one_line_says_so(
 def test_a_request_while_uwsgi_loads_the_app_starts_nothing(
     monkeypatch: pytest.MonkeyPatch, recorded: Recorded
 ) -> None:
-    uwsgi(monkeypatch, worker=0, enable_threads=True)
+    uwsgi(monkeypatch, {"enable_threads": True}, worker=0)
     application = Application(7001, {"service_name": "shop"})
     assert application.begin("GET", "/") is None
     assert agent.current() is None
-    uwsgi(monkeypatch, worker=1, enable_threads=True)  # without a master, by the same process
+    uwsgi(monkeypatch, {"enable_threads": True}, worker=1)  # without a master, by the same process
     span = application.begin("GET", "/")
     assert span is not None
     span.end(200)
@@ -78,7 +76,7 @@ def test_a_request_while_uwsgi_loads_the_app_starts_nothing(
 
 
 def test_a_mule_may_start_one(monkeypatch: pytest.MonkeyPatch, recorded: Recorded) -> None:
-    uwsgi(monkeypatch, worker=0, mule=1, enable_threads=True)
+    uwsgi(monkeypatch, {"enable_threads": True}, worker=0, mule=1)
     assert Application(7001, {"service_name": "shop"}).begin("GET", "/") is not None
     assert list(recorded.agent.services) == ["shop"]
 
@@ -100,7 +98,7 @@ class Server:
 def server(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The class of uvicorn's server, before anybody changed it."""
     made = type("Server", (Server,), {"shutdown": Server.shutdown})
-    monkeypatch.setitem(sys.modules, "uvicorn.server", SimpleNamespace(Server=made))  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "uvicorn.server", SimpleNamespace(Server=made))
     return made
 
 

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test lint types unit test-oldest test-oap test-suites test-processes test-accuracy accuracy accuracy-short retention soak protocol settings clean
+.PHONY: help setup demo test lint types unit test-oldest test-oap test-suites test-processes test-hostile test-accuracy outages accuracy accuracy-short retention soak protocol settings clean
 
 help:
 	@echo "make demo      profile the three example apps through the embedded collector"
@@ -14,6 +14,8 @@ help:
 	@echo "make retention  does anything stay behind of requests sampled at 1 ms? each kind of server (half an hour)"
 	@echo "make soak      does anything grow or get lost while tasks and the backend come and go? (ten minutes)"
 	@echo "make test-processes  hundreds of forks, and every server in each of its ways (some minutes)"
+	@echo "make test-hostile  over 20,000 generated requests, answers and tasks: nobody sees a difference (ten minutes)"
+	@echo "make outages   what an outage of the backend costs requests, and whether anything is lost (some minutes)"
 	@echo "make test-oap  the example apps against a real SkyWalking OAP (needs Java 11+ and Maven)"
 	@echo "make test-suites  Flask's and Starlette's own tests with our middleware in every app"
 	@echo "make protocol  rebuild the descriptor set from proto/"
@@ -64,6 +66,13 @@ test-suites: setup
 test-processes: setup
 	$(BIN)/python -m pytest -m processes -q
 
+# Twelve times as many generated cases as in `make test`, and other ones each time.
+CASES ?= 12
+
+test-hostile: setup
+	SWPROF_CASES=$(CASES) $(BIN)/python -m pytest -q --timeout=1200 -p tests.generated.count --least=20000 \
+		$(wildcard tests/test_hostile_*.py tests/test_differential_*.py)
+
 test-accuracy: setup
 	$(BIN)/python -m pytest -m accuracy -q
 
@@ -75,6 +84,9 @@ accuracy-short: setup
 
 retention: setup
 	PYTHONPATH=. $(BIN)/python bench/retention.py
+
+outages: setup
+	PYTHONPATH=. $(BIN)/python bench/outages.py
 
 soak: setup
 	PYTHONPATH=. $(BIN)/python bench/soak.py

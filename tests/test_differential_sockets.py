@@ -28,6 +28,7 @@ from tests.waiting import eventually
 ROOT = Path(__file__).resolve().parent.parent
 WSGI = ["waitress", "gunicorn-sync", "gunicorn-gthread", "gunicorn-gevent", "wsgiref", "uwsgi"]
 ASGI = ["uvicorn", "hypercorn"]
+UWSGI = ("--enable-threads", "--die-on-term", "--need-app", "--buffer-size", "65535")
 #: A server that is not done by then has forgotten its client, seconds.
 LONGEST = 10.0
 
@@ -130,26 +131,26 @@ def encoded(site: str, request: Request, side: str, version: str = "1.1") -> byt
 def started(kind: str) -> Iterator[Client]:
     """A server of that kind with all sites."""
     module = "tests.sites.wsgi_sides" if kind in WSGI else "tests.sites.asgi_sides"
-    target = f"{module}:application"
+    # uWSGI brings no packages of its own.
+    paths = {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
     if kind in servers.COMMANDS:
-        with servers.start(kind, target, cwd=ROOT, path="/-/events") as server:
+        python, options = (_uwsgi(), UWSGI) if kind == "uwsgi" else (sys.executable, ())
+        target = f"{module}:application"
+        with servers.start(kind, target, paths, ROOT, path="/-/events", options=options, python=python) as server:
             yield Client(server.port)
         return
     [port] = free_ports(0)
-    if kind == "wsgiref":
-        command = [sys.executable, "-m", module, str(port)]
-    else:
-        program = environment("uwsgi", sys.executable, "uwsgi==2.0.31").parent / "uwsgi"
-        options = ["--enable-threads", "--die-on-term", "--need-app", "--buffer-size", "65535"]
-        command = [str(program), "--http-socket", f"127.0.0.1:{port}", "--module", target, *options]
-    # uWSGI brings no packages of its own.
-    child = Child(command, {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}, ROOT)
+    child = Child([sys.executable, "-m", module, str(port)], {**os.environ, **paths}, ROOT)
     try:
         eventually(lambda: not child.alive() or _listens(port), f"{kind} listens")
         assert child.alive(), child.tail()
         yield Client(port)
     finally:
         child.stop()
+
+
+def _uwsgi() -> str:
+    return str(environment("uwsgi", sys.executable, "uwsgi==2.0.31"))
 
 
 def _listens(port: int) -> bool:

@@ -313,6 +313,10 @@ def check_arrived(run: Run, collector: Collector) -> None:
     assert {processes[segment.instance] for segment in answered} == set(run.pids)
     profiled = {segments[line.split()[0]].instance for line in snapshots}
     assert profiled >= established(answered, min(segments[line.split()[0]].start for line in snapshots))
+    print(
+        f"{len(run.pids)} processes answered, {len(profiled)} have profiles;"
+        f" {len(segments)} segments and {len(snapshots)} snapshots, none lost"
+    )
 
 
 def established(answered: list[Segment], since: float) -> set[str]:

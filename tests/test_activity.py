@@ -12,6 +12,7 @@ import pytest
 
 from swprof_mw.native import get_ident
 from swprof_mw.profiling.activity import Activity, Doing
+from swprof_mw.profiling.clocks import ThreadClocks
 from swprof_mw.profiling.grid import next_deadline
 from swprof_mw.profiling.sampler import _LEAD
 from swprof_mw.profiling.scheduling import RunDelay
@@ -33,17 +34,17 @@ class Worker:
         ended: whether it has come to its end.
     """
 
-    def __init__(self, activity: Activity | None, work: Callable[[], object]) -> None:
+    def __init__(self, clocks: ThreadClocks | None, work: Callable[[], object]) -> None:
         self.ident = 0
         self.used = 0.0
         self._stop = False
-        self._activity = activity
+        self._clocks = clocks
         self._work = work
         self._thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:
-        if self._activity is not None:
-            self._activity.note(get_ident())
+        if self._clocks is not None:
+            self._clocks.note(get_ident())
         self.ident = get_ident()
         while not self._stop:
             self._work()
@@ -61,8 +62,8 @@ class Worker:
 
 
 @contextmanager
-def working(activity: Activity | None, work: Callable[[], object]) -> Iterator[Worker]:
-    worker = Worker(activity, work)
+def working(clocks: ThreadClocks | None, work: Callable[[], object]) -> Iterator[Worker]:
+    worker = Worker(clocks, work)
     worker.start()
     try:
         yield worker
@@ -81,15 +82,17 @@ def shares(activity: Activity, thread_ids: list[int], looks: int = 40, every: fl
 
 
 def test_a_thread_that_sleeps_waits() -> None:
-    activity = Activity()
-    with working(activity, lambda: time.sleep(0.05)) as worker:
+    clocks = ThreadClocks()
+    activity = Activity(clocks)
+    with working(clocks, lambda: time.sleep(0.05)) as worker:
         assert shares(activity, [worker.ident]) == pytest.approx([0], abs=0.15)
 
 
 def test_a_thread_that_computes_works() -> None:
-    activity = Activity()
+    clocks = ThreadClocks()
+    activity = Activity(clocks)
     # Not always: other processes may keep it from a processor, and then it waits indeed.
-    with working(activity, lambda: burn(0.01)) as worker:
+    with working(clocks, lambda: burn(0.01)) as worker:
         assert shares(activity, [worker.ident], looks=100)[0] > 0
 
 
@@ -154,8 +157,9 @@ def test_bursts_from_a_millisecond_on_add_up_to_their_true_share(
     monkeypatch: pytest.MonkeyPatch, burst: float, pause: float, tolerance: float
 ) -> None:
     world = World(monkeypatch, int(burst * MS), int(pause * MS))
-    activity = Activity()
-    activity.note(1)
+    clocks = ThreadClocks()
+    activity = Activity(clocks)
+    clocks.note(1)
     found = list(ticks(world, activity, 2_000))
     share = sum(doing is not Doing.WAITS for doing, _ in found) / len(found)
     assert share == pytest.approx(sum(truth for _, truth in found) / len(found), abs=tolerance + 0.001)
@@ -166,8 +170,9 @@ def test_a_burst_that_ends_before_the_look_gets_the_gil_is_told_from_working_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = World(monkeypatch, 3 * MS, 7 * MS)
-    activity = Activity()
-    activity.note(1)
+    clocks = ThreadClocks()
+    activity = Activity(clocks)
+    clocks.note(1)
     found = {doing for doing, truth in ticks(world, activity, 500) if truth}
     assert found >= {Doing.WORKS, Doing.WORKED}
 
@@ -192,7 +197,8 @@ def test_a_look_far_too_late_still_sees_what_was_there_unless_only_the_sampler_w
     monkeypatch.setattr("swprof_mw.profiling.activity.monotonic_ns", lambda: now)
     monkeypatch.setattr(RunDelay, "read", lambda self: delay if delayed is not None else None)
     monkeypatch.setattr(time, "process_time_ns", lambda: work)
-    activity = Activity()
+    clocks = ThreadClocks()
+    activity = Activity(clocks)
     assert not activity.stood_still(0), "nothing is known yet"
     activity.look([], 0)
     now, delay, work = 90 * MS, delay + (delayed or 0) * MS, work + used * MS
@@ -224,43 +230,48 @@ def test_bursts_of_a_real_thread_add_up_to_their_share(burst: float, pause: floa
 
 
 def test_a_thread_that_ended_is_left_out() -> None:
-    activity = Activity()
-    with working(activity, lambda: time.sleep(0.001)) as worker:
+    clocks = ThreadClocks()
+    activity = Activity(clocks)
+    with working(clocks, lambda: time.sleep(0.001)) as worker:
         assert worker.ident in activity.look([worker.ident], 0)
     # Joined, it may still be about to leave the system.
     wait_until(lambda: activity.look([worker.ident], 0) == {})
 
 
 def test_a_thread_that_never_was_is_left_out() -> None:
-    assert Activity().look([12345], 0) == {}
+    assert Activity(ThreadClocks()).look([12345], 0) == {}
 
 
 def test_the_clock_of_a_thread_that_noted_none_follows_from_its_kernel_id(monkeypatch: pytest.MonkeyPatch) -> None:
-    activity = Activity()
+    clocks = ThreadClocks()
+    activity = Activity(clocks)
     monkeypatch.setattr("sys.platform", "linux")
     with working(None, lambda: time.sleep(0.02)) as worker:
         assert set(activity.look([worker.ident], 0)) == {worker.ident}
         monkeypatch.setattr("sys.platform", "darwin")
-        assert Activity().look([worker.ident], 0) == {}
+        assert Activity(ThreadClocks()).look([worker.ident], 0) == {}
 
 
 def test_on_a_platform_without_thread_clocks_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(time, "pthread_getcpuclockid")
     monkeypatch.setattr("sys.platform", "darwin")
-    activity = Activity()
-    activity.note(get_ident())
+    clocks = ThreadClocks()
+    activity = Activity(clocks)
+    clocks.note(get_ident())
     assert activity.look([get_ident()], 0) == {}
 
 
 def test_what_was_forgotten_is_found_out_anew() -> None:
-    activity = Activity()
-    with working(activity, lambda: time.sleep(0.02)) as worker:
+    clocks = ThreadClocks()
+    activity = Activity(clocks)
+    with working(clocks, lambda: time.sleep(0.02)) as worker:
         activity.look([worker.ident], 0)
         activity.forget()
+        clocks.forget()
         assert set(activity.look([worker.ident], 0)) == {worker.ident}
 
 
 def test_nothing_to_look_at_takes_no_time() -> None:
     began = time.process_time()
-    assert Activity().look([], 0) == {}
+    assert Activity(ThreadClocks()).look([], 0) == {}
     assert time.process_time() - began < 0.05

@@ -14,6 +14,7 @@ import greenlet
 import pytest
 
 from swprof_mw.application import Application
+from swprof_mw.profiling.clocks import ThreadClocks
 from swprof_mw.profiling.locate.locator import Locator
 from swprof_mw.profiling.locate.place import Place, current_greenlet, current_request
 from swprof_mw.span import EntrySpan
@@ -162,7 +163,7 @@ def test_a_request_that_ends_while_it_is_looked_for_is_no_failure(monkeypatch: p
     async def request() -> None:
         place.enter_task(sys._getframe(), asyncio.current_task(), asyncio.get_running_loop())
         monkeypatch.setattr("swprof_mw.profiling.locate.tasks.is_running", is_running)
-        greenlet.greenlet(lambda: Locator().look().locate(place)).switch()
+        greenlet.greenlet(lambda: Locator(ThreadClocks()).look().locate(place)).switch()
 
     asyncio.run(request())
     assert place.task is None

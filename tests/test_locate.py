@@ -27,6 +27,7 @@ import pytest
 import uvloop
 from asgiref.sync import async_to_sync, sync_to_async
 
+from swprof_mw.profiling.clocks import ThreadClocks
 from swprof_mw.profiling.locate.frames import local, passing
 from swprof_mw.profiling.locate.locator import Locator, Sample
 from swprof_mw.profiling.locate.place import Place, current_request
@@ -93,7 +94,7 @@ def names(sample: Sample | None) -> list[str] | None:
 
 def find(place: Place, locator: Locator | None = None) -> list[str] | None:
     """Where the request is, as far as functions of this file go."""
-    return names((locator or Locator()).look().locate(place))
+    return names((locator or Locator(ThreadClocks())).look().locate(place))
 
 
 async def serve(place: Place, scene: Coroutine[Any, Any, object]) -> None:
@@ -166,7 +167,7 @@ async def beside(scene: AsyncScene, inside: list[str]) -> Sample:
     place, foreign = Place(), Place()
     other = asyncio.create_task(serve(foreign, foreign_request(foreign_gate)))
     task = asyncio.create_task(serve(place, scene(gate)))
-    locator = Locator()
+    locator = Locator(ThreadClocks())
     with opened_at_last(gate, foreign_gate):
         await held(foreign_gate, 3)
         await held(gate)
@@ -767,7 +768,7 @@ class Probe:
         self.found: list[list[str] | None] = []
         self.samples: list[Sample | None] = []
         self._place = place
-        self._locator = Locator()
+        self._locator = Locator(ThreadClocks())
 
     def look(self) -> None:
         """Look now."""
@@ -915,7 +916,7 @@ def test_while_the_loop_is_busy_with_another_request_mine_is_queued(
     async def main() -> None:
         place = Place()
         gate: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        locator = Locator()
+        locator = Locator(ThreadClocks())
 
         def state() -> State:
             sample = locator.look().locate(place)
@@ -949,7 +950,7 @@ def test_two_requests_in_the_same_functions_are_each_found_in_their_own() -> Non
         ]
         with opened_at_last(gate):
             await held(gate, 9)
-            look = Locator().look()
+            look = Locator(ThreadClocks()).look()
             found = [names(look.locate(place)) for place in places]
             del look
         await asyncio.gather(*tasks)
@@ -971,7 +972,7 @@ def test_of_ten_requests_that_use_one_pool_each_is_found_with_its_own_work() -> 
         with on_threads(gate, 10, **requests) as places:
             for name, place in places.items():
                 wait_until(lambda place=place: len(find(place) or []) == 2, 5)  # type: ignore[misc]
-                sample = Locator().look().locate(place)
+                sample = Locator(ThreadClocks()).look().locate(place)
                 assert sample is not None
                 functions = [code.co_name for code, _ in sample.positions if code.co_name.startswith("work_")]
                 assert functions == [f"work_{name}"]
@@ -1028,7 +1029,7 @@ def test_the_requests_own_task_is_shown_once_even_if_it_was_looked_at_before_it_
     """Between becoming the current request and noting its task, a look may take the task for one of its children."""
 
     async def main() -> None:
-        place, locator = Place(), Locator()
+        place, locator = Place(), Locator(ThreadClocks())
         found: list[list[str] | None] = []
 
         async def view() -> None:
@@ -1086,7 +1087,7 @@ def test_a_task_that_has_ended_is_not_looked_for() -> None:
             await gate.waits()
 
         task = asyncio.create_task(serve(place, view()))
-        locator = Locator()
+        locator = Locator(ThreadClocks())
         with opened_at_last(gate):
             await asyncio.sleep(0)
             find(place, locator)
@@ -1103,7 +1104,7 @@ def test_what_is_remembered_of_tasks_that_are_gone_does_not_grow_while_a_request
     """A profiled request may last ten minutes, and the server makes tasks for others all the time."""
 
     async def main() -> None:
-        place, locator, gate = Place(), Locator(), Gate()
+        place, locator, gate = Place(), Locator(ThreadClocks()), Gate()
         task = asyncio.create_task(serve(place, inner(gate)))
         with opened_at_last(gate):
             await held(gate)
@@ -1120,7 +1121,7 @@ def test_what_is_remembered_of_tasks_that_are_gone_does_not_grow_while_a_request
 
 def test_the_tasks_of_a_long_request_that_are_done_are_not_remembered() -> None:
     async def main() -> None:
-        place, locator = Place(), Locator()
+        place, locator = Place(), Locator(ThreadClocks())
 
         async def view() -> None:
             for _ in range(60):
@@ -1151,7 +1152,7 @@ def holding(seen: list[weakref.ref[Precious]], gate: Gate) -> None:
 def test_after_a_look_nothing_of_the_apps_is_kept_alive() -> None:
     async def main() -> None:
         seen: list[weakref.ref[Precious]] = []
-        gate, place, locator = Gate(), Place(), Locator()
+        gate, place, locator = Gate(), Place(), Locator(ThreadClocks())
 
         async def view() -> None:
             await asyncio.gather(
@@ -1181,7 +1182,7 @@ def test_a_request_that_ends_after_the_last_look_is_not_kept() -> None:
         __slots__ = ("__weakref__",)
 
     async def main() -> None:
-        place, other, locator, gate = Place(), Kept(), Locator(), Gate()
+        place, other, locator, gate = Place(), Kept(), Locator(ThreadClocks()), Gate()
         reference = weakref.ref(other)
         tasks = [
             asyncio.create_task(serve(place, inner(gate))),
@@ -1201,7 +1202,7 @@ def test_a_request_that_ends_after_the_last_look_is_not_kept() -> None:
 
 def test_the_tasks_of_a_request_that_goes_on_are_found_again_after_a_rest() -> None:
     async def main() -> None:
-        gate, place, locator = Gate(), Place(), Locator()
+        gate, place, locator = Gate(), Place(), Locator(ThreadClocks())
 
         async def view() -> None:
             await asyncio.gather(inner(gate))
@@ -1291,7 +1292,7 @@ def test_the_positions_are_those_of_the_lines_that_run() -> None:
 
     def view() -> None:
         lines.append(sys._getframe().f_lineno + 1)
-        sample = Locator().look().locate(place)
+        sample = Locator(ThreadClocks()).look().locate(place)
         assert sample is not None
         code, offset = next(each for each in sample.positions if each[0] is view.__code__)
         lines.extend(line for start, end, line in code.co_lines() if start <= offset < end and line is not None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import threading
 import time
 from collections.abc import Iterable
 from enum import Enum
@@ -11,6 +9,7 @@ from typing import NamedTuple
 
 from swprof_mw.clock import monotonic_ns
 from swprof_mw.native import sleep
+from swprof_mw.profiling.clocks import ThreadClocks
 from swprof_mw.profiling.scheduling import RunDelay
 
 #: A thread that used less than this share of a while did nothing but wait in it; with more than ``_ALL``, nothing but
@@ -63,11 +62,11 @@ class Activity:
     mostly clear: it worked all of it, or nothing. Otherwise it is watched for a moment, after the look. It works if it
     moves on.
 
-    Used by one thread, `note` apart.
+    Used by one thread.
     """
 
-    def __init__(self) -> None:
-        self._clocks: dict[int, int] = {}
+    def __init__(self, clocks: ThreadClocks) -> None:
+        self._clocks = clocks
         self._looks: dict[int, Reading] = {}
         self._glances: dict[int, Reading] = {}
         self._run_delay = RunDelay()
@@ -75,11 +74,6 @@ class Activity:
         self._count = 0
         self._delayed: int | None = None
         self._used: int | None = None
-
-    def note(self, thread_id: int) -> None:
-        """Note the clock of the calling thread, whose identifier this is: only for itself may a thread ask."""
-        if hasattr(time, "pthread_getcpuclockid"):
-            self._clocks[thread_id] = time.pthread_getcpuclockid(thread_id)
 
     def glance(self, others: Iterable[int] = ()) -> None:
         """Read the clocks of the threads of the last look, and of ``others``, shortly before the next one."""
@@ -133,7 +127,6 @@ class Activity:
         """Drop what is remembered. Called while nothing is sampled."""
         self._looks.clear()
         self._glances.clear()
-        self._clocks.clear()
         self._run_delay.close()
         self._delayed = self._used = None
         self._count = 0
@@ -154,18 +147,8 @@ class Activity:
         return later is not None and later.used - self._looks[thread_id].used > _PROGRESS
 
     def _read(self, thread_id: int) -> Reading | None:
-        """The clock of a thread now; None where it has none that we know, or has ended."""
-        clock = self._clocks.get(thread_id)
-        if clock is None:
-            clock = _clock_of(thread_id)
-            if clock is None:
-                return None
-            self._clocks[thread_id] = clock
-        try:
-            return Reading(monotonic_ns(), time.clock_gettime_ns(clock))
-        except OSError:
-            self._clocks.pop(thread_id, None)
-            return None
+        used = self._clocks.used(thread_id)
+        return Reading(monotonic_ns(), used) if used is not None else None
 
 
 def held_up(late: int) -> bool:
@@ -182,10 +165,3 @@ def _clear(last: Reading | None, glance: Reading | None, now: Reading) -> Doing 
     if share < _NOTHING:
         return Doing.WAITS
     return Doing.WORKS if share > _ALL and (last is None or last.share(now) > _ALL) else None
-
-
-def _clock_of(thread_id: int) -> int | None:
-    """The clock of another thread: on Linux it follows from the kernel's id of the thread."""
-    thread = threading._active.get(thread_id)  # type: ignore[attr-defined]
-    native_id = getattr(thread, "native_id", None)
-    return (~native_id << 3) | 6 if native_id and sys.platform == "linux" else None

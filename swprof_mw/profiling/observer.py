@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from swprof_mw.clock import monotonic_ns
 from swprof_mw.native import get_ident
 from swprof_mw.profiling.activity import Activity, Doing, held_up
+from swprof_mw.profiling.clocks import ThreadClocks
 from swprof_mw.profiling.locate.collection import no_collection
 from swprof_mw.profiling.locate.locator import Locator, Sample
 from swprof_mw.profiling.locate.strand import State
@@ -45,13 +46,14 @@ class Observer:
     def __init__(self, stacks: Stacks, mark_waiting: bool) -> None:
         self._stacks = stacks
         self._mark_waiting = mark_waiting
-        self._activity = Activity()
-        self._locator = Locator()
+        self._clocks = ThreadClocks()
+        self._activity = Activity(self._clocks)
+        self._locator = Locator(self._clocks)
         self._ran: set[SegmentProfiler] = set()
 
     def watch(self, place: Place) -> None:
         """A task matched a request, which is on the calling thread: note what only that thread can tell."""
-        self._activity.note(get_ident())
+        self._clocks.note(get_ident())
         self._locator.watch(place)
 
     def unwatch(self, place: Place) -> None:
@@ -62,6 +64,7 @@ class Observer:
         """Drop what is remembered. Called while nothing is sampled."""
         self._locator.forget_ended()
         self._activity.forget()
+        self._clocks.forget()
         self._stacks.forget()
         self._ran.clear()
 

@@ -256,6 +256,8 @@ class Sampler:
     def _turn(self) -> bool:
         """Sleep until something is due, and do it. None instead of True if it failed: then nothing is sampled on."""
         self._sleep()
+        # At once: those who lost the GIL to this thread would have it back in the middle of a look.
+        self._switch.relax()
         now = monotonic_ns()
         self._admit_waiting(now)
         self._admit_taken(now)
@@ -263,7 +265,6 @@ class Sampler:
         if due:
             for seen in self._observer.observe(due):
                 self._keep(seen)
-            self._switch.relax()
             self._budget.watch(now)
         self._retire(now)
         return True

@@ -8,6 +8,8 @@ from inspect import CO_OPTIMIZED, CO_VARARGS
 from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType, GeneratorType
 from typing import Any
 
+from swprof_mw.native import get_ident
+
 Position = tuple[CodeType, int]
 
 #: Whether all readers of a frame's variables share one dict; later each has a view of its own.
@@ -33,6 +35,17 @@ def inward(top: FrameType | None, end: FrameType) -> list[Position] | None:
         found.append((frame.f_code, frame.f_lasti))
         frame = frame.f_back
     return None
+
+
+def look_again(threads: dict[int, FrameType]) -> None:
+    """Put the innermost frame that each thread has now into ``threads``; the calling thread's stays as it is."""
+    found = sys._current_frames()
+    try:
+        found.pop(get_ident(), None)
+        threads.update(found)
+    finally:
+        # The circle from this very frame, which is among them, and back would keep all their variables alive.
+        found.clear()
 
 
 def positions_of(top: FrameType) -> list[Position]:

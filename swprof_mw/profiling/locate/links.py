@@ -63,11 +63,7 @@ def is_over(future: Any) -> bool:
     return (
         future.done()
         or (bool(children) and all(child.done() for child in children))
-        or any(
-            isinstance(held, concurrent.futures.Future) and held.done()
-            for callback in _callbacks(future)
-            for held in _held_by(callback, 1)
-        )
+        or any(isinstance(held, concurrent.futures.Future) and held.done() for held in _held_by(_callbacks(future), 1))
     )
 
 
@@ -83,13 +79,12 @@ def _follow(goal: Any) -> tuple[set[int], set[int]]:
         futures.add(id(_answered_by(goal)))
     # Between threads, nothing but the future itself leads from one to the other.
     kinds = (asyncio.Future, concurrent.futures.Future) if isinstance(goal, asyncio.Future) else asyncio.Future
-    for callback in _callbacks(goal):
-        for held in _held_by(callback, _DEPTH):
-            if isinstance(held, kinds):
-                futures.add(id(held))
-            host = _host(held)
-            if host is not None:
-                hosts.add(id(host))
+    for held in _held_by(_callbacks(goal), _DEPTH):
+        if isinstance(held, kinds):
+            futures.add(id(held))
+        host = _host(held)
+        if host is not None:
+            hosts.add(id(host))
     return futures, hosts
 
 
@@ -113,42 +108,46 @@ def _has_callbacks(future: Any) -> Any:
     return getattr(future, "_callbacks", None) or getattr(future, "_done_callbacks", None)
 
 
-def _callbacks(future: Any) -> Iterator[Any]:
+def _callbacks(future: Any) -> list[Any]:
     """As callables: an asyncio future has pairs with a Context."""
-    for entry in tuple(_has_callbacks(future) or ()):
-        yield entry[0] if isinstance(entry, tuple) else entry
+    found = _has_callbacks(future)
+    return [entry[0] if isinstance(entry, tuple) else entry for entry in tuple(found)] if found else []
 
 
-def _held_by(held: Any, depth: int) -> Iterator[Any]:
-    """What a callback holds: a closure's cells, a method's object, a partial's arguments, a future's own callbacks."""
-    yield held
-    if depth == 0:
-        return
-    inner: Iterable[Any] = ()
+def _held_by(callbacks: list[Any], depth: int) -> Iterator[Any]:
+    """Callbacks and, so many steps deep, what they hold."""
+    held = callbacks
+    while held:
+        yield from held
+        held = [part for each in held for part in _parts(each)] if depth else []
+        depth -= 1
+
+
+def _parts(held: Any) -> Iterable[Any]:
+    """A closure's cells, a method's object, a partial's arguments, a future's own callbacks."""
     if isinstance(held, FunctionType):
-        inner = _cells(held)
-    elif isinstance(held, MethodType):
-        inner = (held.__self__, held.__func__)
-    elif isinstance(held, functools.partial):
-        inner = (held.func, *held.args, *held.keywords.values())
-    elif isinstance(held, asyncio.Future):
-        inner = _callbacks(held)
-    elif isinstance(held, asyncio.Queue):
-        inner = tuple(getattr(held, "_getters", ()))
-    elif type(held).__name__ == "_AsCompletedIterator":
-        inner = (getattr(held, "_done", None),)
-    elif _host(held) is not None:
-        inner = (getattr(held, "_on_completed_fut", None),)
-    for part in inner:
-        yield from _held_by(part, depth - 1)
+        return _cells(held)
+    if isinstance(held, MethodType):
+        return (held.__self__, held.__func__)
+    if isinstance(held, asyncio.Future):
+        return _callbacks(held)
+    if isinstance(held, functools.partial):
+        return (held.func, *held.args, *held.keywords.values())
+    if isinstance(held, asyncio.Queue):
+        return tuple(getattr(held, "_getters", ()))
+    if type(held).__name__ == "_AsCompletedIterator":
+        return (getattr(held, "_done", None),)
+    return (getattr(held, "_on_completed_fut", None),) if _host(held) is not None else ()
 
 
-def _cells(function: FunctionType) -> Iterator[Any]:
+def _cells(function: FunctionType) -> list[Any]:
+    found = []
     for cell in function.__closure__ or ():
         try:
-            yield cell.cell_contents
+            found.append(cell.cell_contents)
         except ValueError:  # not set yet
             continue
+    return found
 
 
 def _host(group: Any) -> Any:

@@ -7,8 +7,9 @@ from dataclasses import replace
 from types import FrameType
 from typing import Any, NamedTuple
 
+from swprof_mw.profiling.clocks import ThreadClocks
 from swprof_mw.profiling.locate import greenlets, tasks
-from swprof_mw.profiling.locate.frames import Position, inward, positions_of
+from swprof_mw.profiling.locate.frames import Position, inward, look_again, positions_of
 from swprof_mw.profiling.locate.links import Links
 from swprof_mw.profiling.locate.place import Place
 from swprof_mw.profiling.locate.strand import State, Strand
@@ -40,9 +41,9 @@ class Locator:
     Used by one thread, apart from ``watch`` and ``unwatch``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clocks: ThreadClocks) -> None:
         self._tasks = tasks.Tasks()
-        self._workers = Workers()
+        self._workers = Workers(clocks)
         self._spawned = greenlets.Spawned()
         # Futures, by their id, that nothing was found to work for.
         self._unresolved: set[int] = set()
@@ -95,6 +96,8 @@ class Look:
 
     def locate(self, place: Place) -> Sample | None:
         """Where the request is; None while none of its code runs or waits anywhere that is known."""
+        if self._workers.ask_for(place):
+            self._work = None
         own, hosted = self._own(place)
         if own is None:
             return None
@@ -127,8 +130,7 @@ class Look:
         return len(path) == 1 and last.state is State.ON_THREAD and id(last.waits_on) not in self._unresolved
 
     def _look_again(self) -> None:
-        self._threads.clear()
-        self._threads.update(sys._current_frames())
+        look_again(self._threads)
         self._work = None
         self._links = Links()
 
@@ -185,7 +187,7 @@ class Look:
         if self._work is None:
             self._work = self._workers.read(self._threads)
         # Of its own thread only what is inside of its entry.
-        elsewhere = (work for work in self._work if place.task is not None or work.strand.thread_id != place.thread_id)
+        elsewhere = (each for each in self._work if place.task is not None or each.strand.thread_id != place.thread_id)
         works = [*hosted, *elsewhere]
         found = [strand for strand, owner in works if owner is place]
         # What runs for another request is that one's, whoever else may wait for it.

@@ -78,7 +78,9 @@ def running(tasks: list[Any], place: Place, threads: dict[int, FrameType]) -> St
     active = [task for task in tasks if is_running(task)]
     if not active:
         return None
-    for thread_id in (place.thread_id, *threads):
+    # That of the loop, where it tells: to search a thread that it is not is dear.
+    of_loop = getattr(active[0].get_loop(), "_thread_id", None)
+    for thread_id in (of_loop or place.thread_id, place.thread_id, *threads):
         found = [strand for task in active if (strand := _running_on(task, thread_id, threads)) is not None]
         if found:
             return max(found, key=lambda strand: len(strand.positions))

@@ -13,7 +13,8 @@ from contextvars import Context
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
-from swprof_mw.profiling.locate.frames import Position, inward, local, passing
+from swprof_mw.profiling.clocks import ThreadClocks
+from swprof_mw.profiling.locate.frames import Position, inward, local, look_again, passing
 from swprof_mw.profiling.locate.place import Place, current_request
 from swprof_mw.profiling.locate.strand import State, Strand
 
@@ -79,9 +80,6 @@ _BLOCKING: tuple[tuple[str, str, str], ...] = (
 #: The blocking function is among so many innermost frames.
 _BLOCKED_WITHIN = 8
 
-#: Frames by which a thread that is blocked is known to be blocked still.
-_INNERMOST = 6
-
 #: Where a thread waits for anything that is not known here: what a worker does there is no work.
 _IDLE = ("threading", "Condition.wait", "self")
 
@@ -127,22 +125,11 @@ def _parts(call: Any) -> Iterator[Any]:
             yield from _parts((part.func, *part.args, *part.keywords.values()))
 
 
-def _whereabouts(top: FrameType) -> tuple[int, ...]:
-    """What tells whether a thread has moved: its innermost frames and the places in them, without holding them."""
-    found: list[int] = []
-    frame: FrameType | None = top
-    for _ in range(_INNERMOST):
-        if frame is None:
-            break
-        found += (id(frame), frame.f_lasti)
-        frame = frame.f_back
-    return tuple(found)
-
-
 class Workers:
     """Reads what the process's worker threads do. The functions known are looked up anew when modules were loaded."""
 
-    def __init__(self) -> None:
+    def __init__(self, clocks: ThreadClocks) -> None:
+        self._clocks = clocks
         self._modules = 0
         # By the code's id: hashing a code object reads all of it. The codes are held, so that ids stay theirs.
         self._codes: list[CodeType] = []
@@ -151,7 +138,9 @@ class Workers:
         self._loops: dict[int, str] = {}
         self._idle: dict[int, str] = {}
         self._thread_run = 0
-        self._still: dict[int, tuple[tuple[int, ...], list[Work]]] = {}
+        # The requests that are looked for; what each thread does for them, and its processor time when that was so.
+        self._places: set[Place] = set()
+        self._seen: dict[int, tuple[int | None, list[Work]]] = {}
 
     def refresh(self) -> None:
         """Look the known functions up, if the app has loaded modules since."""
@@ -189,20 +178,34 @@ class Workers:
             frame = frame.f_back
         return None
 
+    def ask_for(self, place: Place) -> bool:
+        """From now on ``read`` is to tell what is done for this request, too; whether it did not before."""
+        if place in self._places:
+            return False
+        self._places = {known for known in self._places if not known.ended} | {place}
+        self._seen.clear()
+        return True
+
     def read(self, threads: dict[int, FrameType]) -> list[Work]:
-        """What each worker thread does now, one entry of ``Work`` for each known function on its stack.
+        """What the worker threads do now, for the requests that were asked for or for nobody that is known.
 
         A thread that is blocked, as most are, is not read again until it moves.
+
+        Args:
+            threads: by identifier, their innermost frames; those that run on are looked at again.
         """
-        found: list[Work] = []
-        for thread_id, top in threads.items():
-            here = _whereabouts(top)
-            before, works = self._still.get(thread_id, ((), []))
-            if before != here:
-                works = list(self._read(thread_id, top)) if self._has_entry(top) else []
-                self._still[thread_id] = (here, works)
-            found += works
-        return found
+        used = {thread_id: self._clocks.used(thread_id) for thread_id in threads}
+        moved = [thread_id for thread_id, now in used.items() if now is None or self._moved_since(thread_id, now)]
+        if moved:
+            # After the clocks: what is remembered beside a time is never older than it.
+            look_again(threads)
+            for thread_id in moved:
+                self._seen[thread_id] = (used[thread_id], list(self._read(thread_id, threads[thread_id])))
+        return [work for thread_id in used for work in self._seen[thread_id][1]]
+
+    def _moved_since(self, thread_id: int, used: int) -> bool:
+        seen = self._seen.get(thread_id)
+        return seen is None or seen[0] != used
 
     def joined(self, thread: Any, threads: dict[int, FrameType]) -> Strand | None:
         """What a thread does that another one waits for the end of, inside of ``Thread.run``; None if it has ended."""
@@ -215,20 +218,10 @@ class Workers:
             return None
         return Strand(positions, State.ON_THREAD, thread.ident, self.blocked_on(top), thread)
 
-    def _has_entry(self, top: FrameType) -> bool:
-        """Whether a thread's stack holds one of the known functions: only then it is worth a closer look."""
-        entries = self._entries
-        frame: FrameType | None = top
-        while frame is not None:
-            entry = entries.get(id(frame.f_code))
-            if entry is not None and (entry is not _from_thread or _from_thread(frame)[0] is not None):
-                return True
-            frame = frame.f_back
-        return False
-
     def forget(self) -> None:
         """Drop what is remembered of threads. Called while nothing is sampled."""
-        self._still.clear()
+        self._places.clear()
+        self._seen.clear()
 
     def runs_others(self, positions: list[Position]) -> bool:
         """Whether a thread at these positions runs an event loop, or what other threads want of it."""
@@ -239,23 +232,31 @@ class Workers:
         return list(self._read(thread_id, top, end))
 
     def _read(self, thread_id: int, top: FrameType, end: FrameType | None = None) -> Iterator[Work]:
-        positions: list[Position] = []
-        waits_on = self.blocked_on(top) or self._blocked_in(self._idle, top)
-        inside: FrameType | None = None
+        entries, loops = self._entries, self._loops
+        loop: FrameType | None = None
+        frames: list[FrameType] = []
         frame: FrameType | None = top
         while frame is not None:
             if frame is end:
-                yield Work(Strand(positions[::-1], State.ON_THREAD, thread_id, waits_on), None)
+                yield Work(self._strand(thread_id, top, frames, loop), None)
                 return
-            code = frame.f_code
-            task = self._loops.get(id(code))
-            if task is not None:
-                positions, waits_on = [], local(frame, task) or waits_on
-            entry = self._entries.get(id(code))
-            if entry is not None:
-                context, future = entry(frame, inside)
+            code = id(frame.f_code)
+            if code in loops:
+                frames, loop = [], frame
+            if code in entries:
+                context, future = entries[code](frame, frames[-1] if frames else None)
                 owner = context.get(current_request) if context is not None else None
-                if owner is not None or future is not None:
-                    yield Work(Strand(positions[::-1], State.ON_THREAD, thread_id, waits_on, future), owner)
-            positions.append((code, frame.f_lasti))
-            inside, frame = frame, frame.f_back
+                if owner in self._places or (owner is None and future is not None):
+                    yield Work(self._strand(thread_id, top, frames, loop, future), owner)
+            frames.append(frame)
+            frame = frame.f_back
+
+    def _strand(
+        self, thread_id: int, top: FrameType, frames: list[FrameType], loop: FrameType | None, sets: Any = None
+    ) -> Strand:
+        """Of ``frames``, innermost first, which are ``top`` and those outside of it, or of a loop inside of them."""
+        waits_on = self.blocked_on(top) or self._blocked_in(self._idle, top)
+        if loop is not None:
+            waits_on = local(loop, self._loops[id(loop.f_code)]) or waits_on
+        positions = [(frame.f_code, frame.f_lasti) for frame in reversed(frames)]
+        return Strand(positions, State.ON_THREAD, thread_id, waits_on, sets)

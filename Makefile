@@ -59,9 +59,10 @@ test-oldest: .venv-oldest/.done
 test-oap: setup
 	$(BIN)/python -m pytest -m oap -q
 
-# Flask's and Starlette's own tests with our middleware in every app (downloads them; some minutes).
+# Flask's and Starlette's own tests with our middleware in every app (downloads them; some minutes). On other Pythons:
+# make test-suites PYTHONS="3.11 3.12 3.13"
 test-suites: setup
-	$(BIN)/python -m tests.suites
+	$(BIN)/python -m tests.suites $(PYTHONS)
 
 test-processes: setup
 	$(BIN)/python -m pytest -m processes -q

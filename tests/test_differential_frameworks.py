@@ -9,6 +9,7 @@ import io
 import itertools
 import logging
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -246,17 +247,53 @@ def test_django_under_asgi(recorded: Recorded, django_asgi: Pair, request: Reque
     compare(recorded, request, *(partial(acalled, app, request) for app in django_asgi))
 
 
+@pytest.mark.parametrize("count", [0, 1, 4])
+def test_a_stream_of_django_s_that_is_dropped_is_gone_at_once(
+    recorded: Recorded, django_wsgi: Pair, count: int
+) -> None:
+    request = Request("GET", "/stream/3", f"drop={count}", {"Host": "shop.test"}, b"")
+    run_task(recorded, "/stream/<int:count>")
+    gc.collect()
+    gc.disable()
+    try:
+        served(django_wsgi[1], request)
+        nothing_is_left(recorded)
+    finally:
+        gc.enable()
+    assert recorded.last.operation == "/stream/<int:count>"
+
+
+#: Starlette leaves a file open if the request is cancelled as its last chunk is sent.
+LEFT_OPEN = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+
+
+@pytest.mark.parametrize("starlette", ["around"], indirect=True)
+def test_as_many_files_are_left_open_as_without_us(recorded: Recorded, starlette: Pair) -> None:
+    counts = []
+    for app in starlette:
+        run_task(recorded, "/file")
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always", ResourceWarning)
+            for count in range(4):
+                acalled(app, Request("GET", "/file", f"cancel={count}", {"Host": "shop.test"}, b""))
+            gc.collect()
+        counts.append(len(found))
+    assert counts[1] == counts[0]
+
+
 def test_usual_requests_to_starlette(recorded: Recorded, starlette: Pair) -> None:
     for request in USUAL:
         compare(recorded, request, *(partial(acalled, app, request) for app in starlette))
 
 
+@LEFT_OPEN
 @given(REQUESTS)
 @cases(80)
 def test_starlette(recorded: Recorded, starlette: Pair, request: Request) -> None:
     compare(recorded, request, *(partial(acalled, app, request) for app in starlette))
 
 
+@LEFT_OPEN
 @given(REQUESTS)
 @cases(60)
 def test_fastapi(recorded: Recorded, fastapi: Pair, request: Request) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import Any
+from weakref import WeakMethod
+
+from django.http import StreamingHttpResponse
 
 from swprof_mw.django.tasks import end_with_task, run_in_task
 from swprof_mw.failures import guarded
@@ -35,11 +38,29 @@ def _stays_open(exchange: Exchange, response: Any, is_closed: bool) -> bool:
             response._resource_closers.append(Body(exchange, ()).close)
         return is_closed
     if response.is_async:
-        response.streaming_content = AsyncBody(exchange, response.streaming_content)
+        response.streaming_content = AsyncBody(exchange, _content(response))
     else:
         kind = StreamBody if is_closed else LastChunkBody
-        response.streaming_content = kind(exchange, response.streaming_content)
+        response.streaming_content = kind(exchange, _content(response))
     return True
+
+
+def _content(response: Any) -> Any:
+    """As ``response.streaming_content``, without holding the response, which is to hold this.
+
+    Else one that is dropped would stay until garbage is collected, and its request with it.
+    """
+    if getattr(type(response), "streaming_content", None) is not StreamingHttpResponse.streaming_content:
+        return response.streaming_content
+    make: Any = WeakMethod(response.make_bytes)
+    if response.is_async:
+        return _made(make, response._iterator)
+    return map(lambda part: make()(part), response._iterator)  # noqa: C417 - a generator ends with its first failure
+
+
+async def _made(make: Callable[[], Any], parts: AsyncIterable[Any]) -> AsyncIterator[bytes]:
+    async for part in parts:
+        yield make()(part)
 
 
 class StreamBody(Body):

@@ -1,10 +1,12 @@
 """Run the suites of the frameworks without us, under a wrapper that does nothing, and with us; and compare.
 
-Exits with 1 if a test fails with us that passes under the other wrapper, or if too few requests were sampled.
+``python -m tests.suites 3.11 3.12 3.13`` does so on each of these Pythons. Exits with 1 if a test fails with us that
+passes under the other wrapper, or if too few requests were sampled.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from typing import NamedTuple
 
@@ -13,11 +15,7 @@ from swprof_mw.collector.server import Collector
 from swprof_mw.collector.store import Store
 from tests.suites.suite import Run, Suite
 
-SUITES = (
-    Suite("flask==3.1.3", "flask"),
-    Suite("starlette==1.10.0", "starlette"),
-    Suite("starlette==1.10.0", "starlette-inside"),
-)
+SUITES = (("flask==3.1.3", "flask"), ("starlette==1.10.0", "starlette"), ("starlette==1.10.0", "starlette-inside"))
 HEAD = ("suite", "tests", "passed bare", "under the empty wrapper", "with us", "newly failed", "long requests sampled")
 
 
@@ -57,7 +55,8 @@ class Comparison(NamedTuple):
         lost = self.ours.kept - self.arrived
         if lost:
             found.append(f"snapshots of {len(lost)} of {len(self.ours.kept)} requests did not arrive at the backend")
-        return [f"{self.suite.place}: {problem}" for problem in found]
+        place = " ".join(filter(None, (self.suite.place, self.suite.version)))
+        return [f"{place}: {problem}" for problem in found]
 
     @property
     def row(self) -> tuple[str, ...]:
@@ -65,7 +64,8 @@ class Comparison(NamedTuple):
         ours = self.ours
         share = f"{ours.sampled} of {ours.long}, {ours.requests} in all"
         counts = (len(self.bare.outcomes), len(self.bare.passed), len(self.empty.passed), len(ours.passed))
-        return (f"{self.suite.source}, {self.suite.place}", *map(str, counts), str(len(self.newly_failed)), share)
+        where = [self.suite.source, self.suite.place, *([f"Python {self.suite.version}"] if self.suite.version else [])]
+        return (", ".join(where), *map(str, counts), str(len(self.newly_failed)), share)
 
 
 def compare(suite: Suite) -> Comparison:
@@ -87,9 +87,12 @@ def table(rows: list[tuple[str, ...]]) -> str:
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Print the table, what went wrong, and how the tests failed; returns the exit status."""
-    found = [compare(suite) for suite in SUITES]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("versions", nargs="*", default=[""], help="of Python; by default the one that runs this")
+    versions = parser.parse_args(arguments).versions
+    found = [compare(Suite(source, place, version)) for version in versions for source, place in SUITES]
     problems = [problem for comparison in found for problem in comparison.problems]
     for comparison in found:
         if comparison.problems:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from bench.environments import interpreter
 from tests.environments import CACHE, environment, python_3_11
 
 HERE = Path(__file__).resolve().parent
@@ -55,10 +56,12 @@ class Suite:
     Args:
         source: the distribution with its version, for pip; ``NAME.txt`` has what the tests need.
         place: where the plugin is to put the wrapper.
+        version: of Python, for example ``3.13``; by default this one's, or 3.11.
     """
 
     source: str
     place: str
+    version: str = ""
 
     @property
     def name(self) -> str:
@@ -73,6 +76,8 @@ class Suite:
             LookupError: no Python is there that the suite runs on.
         """
         python = sys.executable if sys.version_info >= (3, 11) else python_3_11()
+        if self.version:
+            python = interpreter(self.version)
         if python is None:
             raise LookupError("Python 3.11 or newer is needed for the suites")
         lines = (HERE / f"{self.name}.txt").read_text().splitlines()

@@ -60,12 +60,12 @@ def leaves_one_alone() -> None:
 
 
 def child() -> None:
-    gevent.sleep(0.03)
-    burn(0.03)
+    gevent.sleep(0.1)
+    burn(0.05)
 
 
 def helper() -> None:
-    gevent.sleep(0.2)
+    gevent.sleep(0.4)
 
 
 def stranger(stop: list[bool]) -> None:
@@ -133,6 +133,33 @@ def test_a_request_is_found_where_it_is(
     found = {tuple(name for name in stack if name in (*inside, "helper", "stranger")) for stack in stacks}
     assert tuple(inside) in found, stacks
     assert not any("stranger" in stack or "helper" in stack for stack in stacks)
+
+
+def test_what_a_request_spawned_is_not_forgotten_before_it_is_sampled() -> None:
+    """Nothing is sampled yet: it waits for its slot, or for its minimum duration."""
+    place, locator = Place(), Locator(ThreadClocks())
+    found: list[list[str]] = []
+
+    def looks() -> None:
+        locator.forget_ended()
+        sample = locator.look().locate(place)
+        assert sample is not None
+        found.append([code.co_name for code, _ in sample.positions])
+
+    def spawned() -> None:
+        gevent.spawn(looks).join()
+
+    def request() -> None:
+        place.enter(sys._getframe())
+        locator.watch(place)
+        gevent.spawn(spawned).join()
+        place.leave()
+        locator.unwatch(place)
+
+    gevent.spawn(request).get()
+    assert [name for name in found[0] if name in ("spawned", "looks")] == ["spawned", "looks"]
+    locator.forget_ended()
+    assert not locator._spawned._seen
 
 
 def test_a_task_whose_work_is_on_a_greenlet_is_found_there(recorded: Recorded) -> None:

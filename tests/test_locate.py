@@ -978,6 +978,56 @@ def test_of_ten_requests_that_use_one_pool_each_is_found_with_its_own_work() -> 
                 assert functions == [f"work_{name}"]
 
 
+def test_what_begins_beside_what_a_request_awaits_is_found_soon_though_the_path_is_followed() -> None:
+    """Its path leads to a timer; then a thread works in its context that nobody waits for."""
+
+    async def main() -> None:
+        gate, place, locator = Gate(), Place(), Locator(ThreadClocks())
+
+        async def view() -> None:
+            assert find(place, locator) == ["view", "find"]
+            await asyncio.sleep(0.05)
+            context = contextvars.copy_context()
+            thread = threading.Thread(target=context.run, args=(work, gate))
+            thread.start()
+            await asyncio.sleep(0.05)
+            thread.join()
+
+        task = asyncio.create_task(serve(place, view()))
+        with opened_at_last(gate):
+            await asyncio.sleep(0.01)
+            assert find(place, locator) == ["view"]
+            await held(gate)
+            assert ["view", "work", "blocks"] in [find(place, locator) for _ in range(4)]
+        await task
+
+    asyncio.run(main())
+
+
+def test_what_works_for_what_a_request_awaits_is_found_at_once_though_others_were_before() -> None:
+    """Each call is of another future, on another thread, after looks that followed the path to the one before."""
+
+    async def main() -> None:
+        place, locator = Place(), Locator(ThreadClocks())
+        gates = [Gate() for _ in range(4)]
+        foreign = Gate()
+
+        async def view() -> None:
+            for gate in gates:
+                await asyncio.to_thread(work, gate)
+
+        other = asyncio.create_task(serve(Place(), foreign_request(foreign)))
+        task = asyncio.create_task(serve(place, view()))
+        with opened_at_last(foreign, *gates):
+            for gate in gates:
+                await held(gate)
+                assert [find(place, locator) for _ in range(3)] == [["view", "work", "blocks"]] * 3
+                gate.open()
+        await asyncio.gather(task, other)
+
+    asyncio.run(main())
+
+
 # Helpers.
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -72,16 +72,22 @@ class Spawned:
         return [one for one in self._alive() if one is not place.greenlet and _descends(one, place.greenlet)]
 
     def forget(self) -> None:
-        """Drop what was seen. Called while nothing is sampled."""
-        self._seen.clear()
+        """Drop what was seen, but for requests that are to be sampled yet. Called while nothing is sampled."""
+        if any(tuple(self._requests.values())):
+            self._alive()
+        else:
+            self._seen.clear()
 
-    def _alive(self) -> Iterator[Any]:
+    def _alive(self) -> list[Any]:
+        """Those seen that have not ended; the others are dropped."""
+        found = []
         for key, reference in tuple(self._seen.items()):
             greenlet = reference()
             if greenlet is None or greenlet.dead:
                 self._seen.pop(key, None)
             else:
-                yield greenlet
+                found.append(greenlet)
+        return found
 
     @guarded("following greenlets")
     def _note(self, ours: _OurTracer, target: Any) -> None:

@@ -17,6 +17,9 @@ from swprof_mw.profiling.locate.workers import Work, Workers
 
 #: Strands that are followed into each other, at the most.
 _LONGEST_PATH = 16
+#: So many looks a path is followed before it is searched anew: what works for a request, but not for what it awaits, is
+#: not found earlier.
+_FOLLOWED = 3
 #: A look during which the app ran on is taken again, so often.
 _RETRIES = 3
 
@@ -35,6 +38,18 @@ class Sample(NamedTuple):
     thread_id: int
 
 
+class Trail(NamedTuple):
+    """A path that was found, to be followed for a while.
+
+    Attributes:
+        threads: those that worked for it.
+        left: looks until it is searched anew.
+    """
+
+    threads: set[int]
+    left: int
+
+
 class Locator:
     """Finds requests on threads, in tasks, on workers and greenlets. It keeps no frame between two ticks.
 
@@ -45,6 +60,7 @@ class Locator:
         self._tasks = tasks.Tasks()
         self._workers = Workers(clocks)
         self._spawned = greenlets.Spawned()
+        self._trails: dict[Place, Trail] = {}
         # Futures, by their id, that nothing was found to work for.
         self._unresolved: set[int] = set()
 
@@ -65,13 +81,14 @@ class Locator:
         self._workers.refresh()
         # Never in a variable of this function or of `Look` itself: this thread's own frame is among them, and the
         # circle would keep all threads' variables alive until the next collection of garbage.
-        return Look(self._tasks, self._workers, self._spawned, self._unresolved, sys._current_frames())
+        return Look(self._tasks, self._workers, self._spawned, self._trails, self._unresolved, sys._current_frames())
 
     def forget_ended(self) -> None:
         """Drop what was remembered of requests that have ended. Called while nothing is sampled."""
         self._tasks.forget_ended()
         self._workers.forget()
         self._spawned.forget()
+        self._trails.clear()
         self._unresolved.clear()
 
 
@@ -83,10 +100,12 @@ class Look:
         tasks_: tasks.Tasks,
         workers: Workers,
         spawned: greenlets.Spawned,
+        trails: dict[Place, Trail],
         unresolved: set[int],
         threads: dict[int, FrameType],
     ) -> None:
         self._tasks = tasks_
+        self._trails = trails
         self._unresolved = unresolved
         self._spawned = spawned
         self._workers = workers
@@ -139,6 +158,8 @@ class Look:
         entry, task = place.frame, place.task
         if entry is None:
             return None, []
+        if task is not None and tasks.is_known_to_be_suspended(task):
+            return tasks.suspended(task, after=entry), []
         top = self._threads.get(place.thread_id)
         positions = inward(top, entry)
         if top is None or positions is None:
@@ -170,25 +191,40 @@ class Look:
         return Strand(positions, State.ON_THREAD, place.thread_id, sets=task)
 
     def _path(self, place: Place, own: Strand, hosted: list[Work]) -> list[Strand]:
-        """The strands from the request's own to the one that works for it now; if none does, to what it waits for."""
+        """The strands from the request's own to the one that works for it now; if none does, to what it waits for.
+
+        Other requests' threads are not read as long as the path is whole with those that it led to before.
+        """
         mine, spawned = self._tasks.of(place), self._spawned.of(place)
         found = [*map(tasks.suspended, mine), *map(greenlets.suspended, spawned)]
-        suspended = [strand for strand in found if strand is not None]
-        strands = [own, *suspended, *self._working_for(place, [own, *suspended], hosted)]
-        active = (
-            tasks.running(mine, place, self._threads)
-            or greenlets.running(spawned, place, self._threads)
-            or next((strand for strand in strands[1:] if strand.works), None)
-        )
-        return self._outward(active, own, strands) if active is not None else self._inward(own, strands)
-
-    def _working_for(self, place: Place, waiting: list[Strand], hosted: list[Work]) -> list[Strand]:
-        """The workers that run in a copy of the request's Context, or set a future that one of its strands awaits."""
+        waiting = [own, *(strand for strand in found if strand is not None)]
+        running = tasks.running(mine, place, self._threads) or greenlets.running(spawned, place, self._threads)
+        trail = self._trails.get(place)
+        if trail is not None and trail.left and self._work is None:
+            path = self._search(place, waiting, running, hosted, self._workers.read(self._threads, trail.threads))
+            ends = [path[-1], *(strand for strand in waiting if strand not in path)]
+            if path[-1].works or not any(map(tasks.awaits_anything, ends)):
+                self._trails[place] = Trail(trail.threads, trail.left - 1)
+                return path
         if self._work is None:
             self._work = self._workers.read(self._threads)
+        path = self._search(place, waiting, running, hosted, self._work)
+        workers = {strand.thread_id for strand in path if strand is not running and strand not in waiting}
+        self._trails[place] = Trail(workers, _FOLLOWED)
+        return path
+
+    def _search(
+        self, place: Place, waiting: list[Strand], running: Strand | None, hosted: list[Work], workers: list[Work]
+    ) -> list[Strand]:
         # Of its own thread only what is inside of its entry.
-        elsewhere = (each for each in self._work if place.task is not None or each.strand.thread_id != place.thread_id)
-        works = [*hosted, *elsewhere]
+        elsewhere = (work for work in workers if place.task is not None or work.strand.thread_id != place.thread_id)
+        strands = [*waiting, *self._working_for(place, waiting, [*hosted, *elsewhere])]
+        active = running or next((strand for strand in strands[1:] if strand.works), None)
+        own = waiting[0]
+        return self._outward(active, own, strands) if active is not None else self._inward(own, strands)
+
+    def _working_for(self, place: Place, waiting: list[Strand], works: list[Work]) -> list[Strand]:
+        """The workers that run in a copy of the request's Context, or set a future that one of its strands awaits."""
         found = [strand for strand, owner in works if owner is place]
         # What runs for another request is that one's, whoever else may wait for it.
         left = [strand for strand, owner in works if owner is None and strand.sets is not None]

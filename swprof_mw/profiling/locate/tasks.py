@@ -65,9 +65,22 @@ def _has_slept(frame: FrameType | None) -> bool:
     return timer is not None and timer.when() + _WAKES_WITHIN < time.monotonic()
 
 
+def awaits_anything(strand: Strand) -> bool:
+    """Whether a thread may bring about what a strand awaits: that is neither a time nor another task."""
+    future, module = strand.waits_on, sys.modules.get("asyncio.tasks")
+    if future is None or isinstance(future, asyncio.Task) or getattr(future, "_children", None):
+        return False
+    return not module or not strand.positions or strand.positions[-1][0] is not module.sleep.__code__
+
+
 def is_running(task: Any) -> bool:
     """Whether the task's coroutine is being executed at this moment."""
     return bool(getattr(task.get_coro(), "cr_running", False))
+
+
+def is_known_to_be_suspended(task: Any) -> bool:
+    """Whether it is not: of a coroutine that is not Python's own that cannot be told."""
+    return not getattr(task.get_coro(), "cr_running", True)
 
 
 def running(tasks: list[Any], place: Place, threads: dict[int, FrameType]) -> Strand | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextvars import Context
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
@@ -136,6 +136,7 @@ class Workers:
         self._entries: dict[int, Entry] = {}
         self._blocking: dict[int, str] = {}
         self._loops: dict[int, str] = {}
+        self._known: set[int] = set()
         self._idle: dict[int, str] = {}
         self._thread_run = 0
         # The requests that are looked for; what each thread does for them, and its processor time when that was so.
@@ -154,6 +155,7 @@ class Workers:
         self._blocking = {self._hold(module, name): variable for module, name, variable in _BLOCKING}
         self._loops = {self._hold(module, name): variable for module, name, variable in _LOOPS}
         self._idle = {self._hold(*_IDLE[:2]): _IDLE[2]}
+        self._known = {*self._entries, *self._loops}
         self._thread_run = self._hold("threading", "Thread.run")
 
     def _hold(self, module: str, name: str) -> int:
@@ -186,21 +188,23 @@ class Workers:
         self._seen.clear()
         return True
 
-    def read(self, threads: dict[int, FrameType]) -> list[Work]:
+    def read(self, threads: dict[int, FrameType], only: Collection[int] | None = None) -> list[Work]:
         """What the worker threads do now, for the requests that were asked for or for nobody that is known.
 
         A thread that is blocked, as most are, is not read again until it moves.
 
         Args:
             threads: by identifier, their innermost frames; those that run on are looked at again.
+            only: the identifiers of those to read; None for all.
         """
-        used = {thread_id: self._clocks.used(thread_id) for thread_id in threads}
+        wanted = threads if only is None else threads.keys() & only
+        used = {thread_id: self._clocks.used(thread_id) for thread_id in wanted}
         moved = [thread_id for thread_id, now in used.items() if now is None or self._moved_since(thread_id, now)]
         if moved:
             # After the clocks: what is remembered beside a time is never older than it.
             look_again(threads)
             for thread_id in moved:
-                self._seen[thread_id] = (used[thread_id], list(self._read(thread_id, threads[thread_id])))
+                self._seen[thread_id] = (used[thread_id], self._read(thread_id, threads[thread_id]))
         return [work for thread_id in used for work in self._seen[thread_id][1]]
 
     def _moved_since(self, thread_id: int, used: int) -> bool:
@@ -229,27 +233,34 @@ class Workers:
 
     def inside(self, thread_id: int, top: FrameType, end: FrameType) -> list[Work]:
         """As ``read``, of one thread and only inside of the frame ``end``, whose own strand is the last one."""
-        return list(self._read(thread_id, top, end))
+        return self._read(thread_id, top, end)
 
-    def _read(self, thread_id: int, top: FrameType, end: FrameType | None = None) -> Iterator[Work]:
-        entries, loops = self._entries, self._loops
-        loop: FrameType | None = None
+    def _read(self, thread_id: int, top: FrameType, end: FrameType | None = None) -> list[Work]:
+        known = self._known
         frames: list[FrameType] = []
+        marked: list[int] = []
         frame: FrameType | None = top
-        while frame is not None:
-            if frame is end:
-                yield Work(self._strand(thread_id, top, frames, loop), None)
-                return
-            code = id(frame.f_code)
-            if code in loops:
-                frames, loop = [], frame
-            if code in entries:
-                context, future = entries[code](frame, frames[-1] if frames else None)
-                owner = context.get(current_request) if context is not None else None
-                if owner in self._places or (owner is None and future is not None):
-                    yield Work(self._strand(thread_id, top, frames, loop, future), owner)
+        # Most of a reading's cost: nothing else happens in here.
+        while frame is not None and frame is not end:
+            if id(frame.f_code) in known:
+                marked.append(len(frames))
             frames.append(frame)
             frame = frame.f_back
+        found: list[Work] = []
+        loop: FrameType | None = None
+        first = 0
+        for at in marked:
+            code = id(frames[at].f_code)
+            if code in self._loops:
+                first, loop = at, frames[at]
+            if code in self._entries:
+                context, future = self._entries[code](frames[at], frames[at - 1] if at else None)
+                owner = context.get(current_request) if context is not None else None
+                if owner in self._places or (owner is None and future is not None):
+                    found.append(Work(self._strand(thread_id, top, frames[first:at], loop, future), owner))
+        if end is not None:
+            found.append(Work(self._strand(thread_id, top, frames[first:], loop), None))
+        return found
 
     def _strand(
         self, thread_id: int, top: FrameType, frames: list[FrameType], loop: FrameType | None, sets: Any = None

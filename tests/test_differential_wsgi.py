@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextvars
+import logging
 from typing import Any
 
+import pytest
 from hypothesis import given
 
 from swprof_mw.application import Application
@@ -14,6 +16,12 @@ from tests.generated.observed import nothing_is_left, run_task, stop_task
 from tests.generated.wsgi_cases import CASES, Case
 from tests.generated.wsgi_world import World
 from tests.recorded import Recorded
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog: pytest.LogCaptureFixture) -> None:
+    """A line of the log on a failure, as of an exception that cannot be told, is kept here with the app's frames."""
+    caplog.set_level(logging.CRITICAL)
 
 
 def application() -> Application:

@@ -6,8 +6,9 @@ import asyncio
 import concurrent.futures
 import functools
 import sys
-from collections.abc import Iterable, Iterator
-from types import FunctionType, MethodType
+from collections.abc import Collection, Iterable, Iterator
+from contextvars import Context
+from types import BuiltinMethodType, FunctionType, MethodType
 from typing import Any
 
 from swprof_mw.profiling.locate.frames import local
@@ -16,6 +17,12 @@ from swprof_mw.profiling.locate.strand import Strand
 #: So far a callback is searched. `wait_for` around `shield` needs five steps: closure, future, its callback, partial,
 #: future.
 _DEPTH = 5
+#: Most of what callbacks hold.
+_NO_GROUPS = (FunctionType, MethodType, BuiltinMethodType, asyncio.Future, functools.partial, Context, type(None))
+
+
+#: The ids of futures that are done, and of tasks that may leave a task group.
+Ids = tuple[set[int], set[int]]
 
 
 class Links:
@@ -23,7 +30,7 @@ class Links:
 
     def __init__(self) -> None:
         # By the strand's id; it is held, so that the id stays its own.
-        self._sets: dict[int, tuple[Strand, set[int], set[int]]] = {}
+        self._outcomes: dict[int, tuple[Strand, _Outcome]] = {}
 
     def waits(self, strand: Strand, other: Strand) -> bool:
         """Whether ``strand`` is held up by ``other``: by a future, or by a task group that both belong to.
@@ -31,27 +38,42 @@ class Links:
         The future that ``strand`` awaits is what ``other`` sets, or gathers it, or ``other`` holds it in a callback: so
         do ``wait``, ``shield``, and futures chained to those of an executor.
         """
-        if other.sets is None:
-            return False
-        futures, hosts = self._set_by(other)
-        return not futures.isdisjoint(awaited(strand)) or id(strand.sets) in hosts
+        return other.sets is not None and self._outcome(other).ends(awaited(strand), id(strand.sets))
 
     def held_up_by(self, strands: Iterable[Strand], others: Iterable[Strand]) -> list[Strand]:
         """Those of ``others`` that set a future which one of ``strands`` awaits."""
-        futures = {future for strand in strands for future in awaited(strand)}
+        futures = [future for strand in strands for future in awaited(strand)]
         return [other for other in others if self._sets_one_of(futures, other)] if futures else []
 
-    def _sets_one_of(self, futures: set[int], strand: Strand) -> bool:
+    def _sets_one_of(self, futures: list[int], strand: Strand) -> bool:
         # Most set a future that nobody has hung anything on.
         goal = strand.sets
-        return id(goal) in futures or (_has_callbacks(goal) and not self._set_by(strand)[0].isdisjoint(futures))
+        return id(goal) in futures or (bool(_has_callbacks(goal)) and self._outcome(strand).ends(futures))
 
-    def _set_by(self, strand: Strand) -> tuple[set[int], set[int]]:
-        """The ids of the futures that are done, and of the tasks that may leave a task group, once ``strand`` is."""
-        known = self._sets.get(id(strand))
+    def _outcome(self, strand: Strand) -> _Outcome:
+        known = self._outcomes.get(id(strand))
         if known is None:
-            known = self._sets[id(strand)] = (strand, *_follow(strand.sets))
-        return known[1], known[2]
+            known = self._outcomes[id(strand)] = (strand, _Outcome(strand.sets))
+        return known[1]
+
+
+class _Outcome:
+    """All that is done once ``goal`` is, followed no further than it is asked for."""
+
+    def __init__(self, goal: Any) -> None:
+        self._futures = {id(goal)}
+        self._hosts: set[int] = set()
+        self._steps = _follow(goal)
+
+    def ends(self, futures: Collection[int], task: int = 0) -> bool:
+        """Whether one of the futures with these ids is done, or the task with this id may leave its group."""
+        while self._futures.isdisjoint(futures) and task not in self._hosts:
+            found = next(self._steps, None)
+            if found is None:
+                return False
+            self._futures |= found[0]
+            self._hosts |= found[1]
+        return True
 
 
 def is_over(future: Any) -> bool:
@@ -63,7 +85,11 @@ def is_over(future: Any) -> bool:
     return (
         future.done()
         or (bool(children) and all(child.done() for child in children))
-        or any(isinstance(held, concurrent.futures.Future) and held.done() for held in _held_by(_callbacks(future), 1))
+        or any(
+            isinstance(each, concurrent.futures.Future) and each.done()
+            for held in _held_by(_callbacks(future), 1)
+            for each in held
+        )
     )
 
 
@@ -73,19 +99,15 @@ def awaited(strand: Strand) -> tuple[int, ...]:
     return (id(future), *map(id, _children(future))) if future is not None else ()
 
 
-def _follow(goal: Any) -> tuple[set[int], set[int]]:
-    futures, hosts = {id(goal)}, set()
+def _follow(goal: Any) -> Iterator[Ids]:
+    """What hangs on ``goal``, step by step away from it."""
     if isinstance(goal, asyncio.Task):
-        futures.add(id(_answered_by(goal)))
+        yield {id(_answered_by(goal))}, set()
     # Between threads, nothing but the future itself leads from one to the other.
     kinds = (asyncio.Future, concurrent.futures.Future) if isinstance(goal, asyncio.Future) else asyncio.Future
     for held in _held_by(_callbacks(goal), _DEPTH):
-        if isinstance(held, kinds):
-            futures.add(id(held))
-        host = _host(held)
-        if host is not None:
-            hosts.add(id(host))
-    return futures, hosts
+        hosts = {id(host) for each in held if (host := _host(each)) is not None}
+        yield {id(each) for each in held if isinstance(each, kinds)}, hosts
 
 
 def _answered_by(task: Any) -> Any:
@@ -114,11 +136,11 @@ def _callbacks(future: Any) -> list[Any]:
     return [entry[0] if isinstance(entry, tuple) else entry for entry in tuple(found)] if found else []
 
 
-def _held_by(callbacks: list[Any], depth: int) -> Iterator[Any]:
-    """Callbacks and, so many steps deep, what they hold."""
+def _held_by(callbacks: list[Any], depth: int) -> Iterator[list[Any]]:
+    """Callbacks; then, so many steps deep, what they hold."""
     held = callbacks
     while held:
-        yield from held
+        yield held
         held = [part for each in held for part in _parts(each)] if depth else []
         depth -= 1
 
@@ -152,6 +174,8 @@ def _cells(function: FunctionType) -> list[Any]:
 
 def _host(group: Any) -> Any:
     """The task that a task group belongs to, of asyncio's or of anyio's kind; None for anything else."""
+    if isinstance(group, _NO_GROUPS):
+        return None
     scope = getattr(group, "cancel_scope", None) if _is_anyio_group(group) else None
     if scope is not None:
         return getattr(scope, "_host_task", None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -171,8 +170,9 @@ class Look:
         if task is not None:
             return Strand(positions, State.ON_THREAD, place.thread_id, sets=task), []
         if self._workers.runs_others(positions):
-            *hosted, own = self._workers.inside(place.thread_id, top, entry)
-            return replace(own.strand, sets=place.greenlet), hosted
+            *hosted, (own, _) = self._workers.inside(place.thread_id, top, entry)
+            own.sets = place.greenlet
+            return own, hosted
         waits_on = self._workers.blocked_on(top)
         return Strand(positions, State.ON_THREAD, place.thread_id, waits_on, place.greenlet), []
 

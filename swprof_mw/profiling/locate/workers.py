@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from contextvars import Context
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
@@ -110,19 +110,17 @@ def _as_context(found: Any) -> Context | None:
 
 
 def _context_in(call: Any) -> Context | None:
-    """The Context whose ``run`` is called, directly or inside of ``functools.partial``."""
-    for part in _parts(call):
+    """The Context whose ``run`` is called, directly or inside of ``functools.partial``, or passed as an argument."""
+    parts = [call]
+    for part in parts:
         bound = getattr(part, "__self__", None)
         if isinstance(bound, Context):
             return bound
-    return None
-
-
-def _parts(call: Any) -> Iterator[Any]:
-    for part in call if isinstance(call, tuple) else (call,):
-        yield part
         if isinstance(part, functools.partial):
-            yield from _parts((part.func, *part.args, *part.keywords.values()))
+            parts += (part.func, *part.args, *part.keywords.values())
+        elif isinstance(part, tuple):
+            parts += part
+    return None
 
 
 class Workers:

@@ -37,8 +37,11 @@ GRACEFUL = ("--master", "--hook-master-start", "unix_signal:15 gracefully_kill_t
 STOP_SECONDS = 15.0
 #: A worker has fetched the task so long after its first request, or the task's creation, ms.
 FETCHED = 2_000
-#: What uvicorn writes at its end, or not, as it happens.
-_AT_TIMES = re.compile("Waiting for connections to close|Maximum request limit|Waiting for background tasks")
+#: What servers write at their end, or not, as it happens: gunicorn's workers may be told to end as they begin.
+_AT_TIMES = re.compile(
+    "Waiting for connections to close|Maximum request limit|Waiting for background tasks"
+    "|Waiting for N connections to finish|Autorestarting worker|was sent SIGTERM"
+)
 _NUMBERS = re.compile(r"0x[0-9a-f]+|/tmp/tmp\w+|\d+(\.\d+)?")
 
 
@@ -163,6 +166,15 @@ def answering(run: Run) -> set[int]:
         return set(run.pids)
 
 
+def recycle(run: Run) -> None:
+    """Requests until a worker has answered all that it may, and another one has taken over."""
+    before = set(run.pids)
+    deadline = time.monotonic() + 30
+    while set(run.pids) == before:
+        assert time.monotonic() < deadline, "the same workers answer"
+        run.work(4)
+
+
 def split(run: Run) -> None:
     """Requests that start other processes."""
     for how in ("os.fork", "subprocess", "fork", "spawn", "forkserver"):
@@ -197,8 +209,8 @@ EVERY = {
             ("", (), {}, split if kind != "gevent" else None),
             ("-preload", ("--preload",), {}, None),
             ("-preload-warm", ("--preload",), WARM, None),
-            ("-max-requests", RECYCLED, {}, None),
-            ("-preload-max-requests", ("--preload", *RECYCLED), WARM, None),
+            ("-max-requests", RECYCLED, {}, recycle),
+            ("-preload-max-requests", ("--preload", *RECYCLED), WARM, recycle),
             ("-hup", (), {}, reload_by_hup),
             ("-preload-hup", ("--preload",), WARM, reload_by_hup),
         )
@@ -209,7 +221,7 @@ EVERY = {
         for suffix, target, options, during in (
             ("", STARLETTE, (), split),
             ("-preload", STARLETTE, ("--preload",), None),
-            ("-max-requests", STARLETTE, RECYCLED, None),
+            ("-max-requests", STARLETTE, RECYCLED, recycle),
             ("-hup", STARLETTE, (), reload_by_hup),
             ("-django", DJANGO_ASGI, (), None),
         )
@@ -226,7 +238,7 @@ EVERY = {
     "uwsgi-lazy-warm": Way("uwsgi", FLASK, (*GRACEFUL, "--enable-threads", "--lazy-apps"), WARM),
     "uwsgi-threads": Way("uwsgi", FLASK, (*GRACEFUL, "--threads", "4")),
     "uwsgi-hup": Way("uwsgi", FLASK, (*GRACEFUL, "--enable-threads", "--lazy-apps"), during=reload_by_hup),
-    "uwsgi-max-requests": Way("uwsgi", FLASK, (*GRACEFUL, "--enable-threads", *RECYCLED)),
+    "uwsgi-max-requests": Way("uwsgi", FLASK, (*GRACEFUL, "--enable-threads", *RECYCLED), during=recycle),
     "uwsgi-die-on-term": Way("uwsgi", FLASK, ("--master", "--die-on-term", "--enable-threads"), abrupt=True),
     "uwsgi-without-master": Way(
         "uwsgi", FLASK, ("--die-on-term", "--enable-threads"), WARM, workers=1, end=signal.SIGINT, abrupt=True

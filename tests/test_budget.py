@@ -34,8 +34,11 @@ class Scene:
 
 @pytest.fixture
 def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
+    """Nothing is saved."""
     monkeypatch.setattr("swprof_mw.failures._last", {})
-    return Scene(monkeypatch)
+    scene = Scene(monkeypatch)
+    scene.budget._saved = 0.0
+    return scene
 
 
 def windows(scene: Scene, percent: float, count: int = 1) -> list[int]:
@@ -49,6 +52,21 @@ def test_within_its_budget_the_period_stays(scene: Scene) -> None:
 
 def test_one_dear_window_is_none(scene: Scene) -> None:
     assert windows(scene, 50) + windows(scene, 1) + windows(scene, 50) + windows(scene, 1) == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(("percent", "lasts"), [(6, 10), (7, 5), (10, 2), (15, 1)])
+def test_what_was_not_used_may_be_used_later(scene: Scene, percent: float, lasts: float) -> None:
+    """Two seconds' worth of 5 %, but for the last window: a short request may be sampled as it was asked for."""
+    scene.stretch_after(0, seconds=60)
+    assert scene.stretch_after(percent, seconds=lasts - 0.5, watched=100) == 1
+    assert scene.stretch_after(percent, seconds=2.0, watched=100) > 1
+
+
+def test_no_more_is_saved_than_for_a_short_while(scene: Scene) -> None:
+    for _ in range(3):
+        scene.now += 3_600 * SECOND
+        scene.budget.start(scene.now)
+    assert scene.stretch_after(10, seconds=2.0 + 2.0, watched=100) > 1
 
 
 @pytest.mark.parametrize(("percent", "stretch"), [(5.1, 2), (9.9, 2), (18, 4), (21, 8), (40, 8)])
@@ -92,11 +110,9 @@ def test_a_moment_is_too_short_to_judge_by(scene: Scene) -> None:
 
 def test_a_pause_does_not_count(scene: Scene) -> None:
     """A minute asleep would make any cost look small."""
-    for _ in range(PATIENCE):
-        scene.now += 60 * SECOND
-        scene.budget.start(scene.now)
-        windows(scene, 20)
-    assert scene.budget.stretch == 4
+    scene.now += 60 * SECOND
+    scene.budget.start(scene.now)
+    assert windows(scene, 20, PATIENCE)[-1] == 4
 
 
 def test_what_was_used_before_the_start_does_not_count(scene: Scene) -> None:

@@ -10,6 +10,9 @@ from swprof_mw.failures import note
 WINDOW = 500_000_000
 #: Windows in a row that have to be too dear: a garbage collection of the whole process may hit our thread in one.
 PATIENCE = 2
+#: What is not used may be used later, up to the share of so long, ns: a request of a second may be dear, and others
+#: beside it, if nothing was sampled before. Over ten seconds it is the share that counts.
+SAVED = 2_000_000_000
 _LONGEST = 256
 _STEEPEST = 8
 #: The period is halved again if that would leave some of the budget.
@@ -17,7 +20,7 @@ _RELAXED = 0.8
 
 
 class Budget:
-    """Lengthens the sampling period while the sampler's thread uses more than its share of a core.
+    """Lengthens the sampling period while the sampler's thread uses more than its share of a core, and has saved none.
 
     Args:
         percent: of one core, the setting ``profile_max_cpu``.
@@ -28,13 +31,15 @@ class Budget:
 
     def __init__(self, percent: float) -> None:
         self._share = percent / 100
+        self._saved = self._share * SAVED
         self.stretch = 1
         self._since = 0
         self._used = 0
         self._dear = 0
 
     def start(self, now: int) -> None:
-        """A pause is over (monotonic ns): it does not count. Called on the sampler's thread."""
+        """A pause is over (monotonic ns): it makes no cost look small. Called on the sampler's thread."""
+        self._save(self._share * (now - self._since))
         self._since, self._used = now, time.thread_time_ns()
 
     def watch(self, now: int) -> None:
@@ -45,12 +50,17 @@ class Budget:
         used = time.thread_time_ns()
         share = (used - self._used) / elapsed
         self._since, self._used = now, used
+        self._save((self._share - share) * elapsed)
         self._judge(share)
+
+    def _save(self, time_: float) -> None:
+        self._saved = min(self._saved + time_, self._share * SAVED)
 
     def _judge(self, share: float) -> None:
         self._dear = self._dear + 1 if share > self._share else 0
-        if self._dear >= PATIENCE and self.stretch < _LONGEST:
+        if self._dear >= PATIENCE and self._saved < 0 and self.stretch < _LONGEST:
             self._dear = 0
+            self._saved = 0.0
             self.stretch = min(self.stretch * _times(share / self._share), _LONGEST)
             note(
                 "sampling takes %.1f %% of a core, more than %.1f %%: the period is %d times as long now",

@@ -103,8 +103,13 @@ class Exchange:
         """The server's ``start_response``, its ``write`` included; we only read the status that it accepted."""
 
         def listen(*args: Any, **kwargs: Any) -> Any:
-            write = start_response(*args, **kwargs)
-            self._note(args[0] if args else kwargs.get("status"))
+            status = args[0] if args else kwargs.get("status")
+            try:
+                write = start_response(*args, **kwargs)
+            finally:
+                # A server raises what it is told in exc_info: the traceback holds this frame, which must not hold it.
+                del args, kwargs
+            self._note(status)
             return write
 
         return listen

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
+import gc
 import logging
+import sys
+import weakref
 from typing import Any
 
 import pytest
@@ -12,10 +16,11 @@ from hypothesis import given
 from swprof_mw.application import Application
 from swprof_mw.wsgi import WSGIEntry
 from tests.generated.amount import cases
-from tests.generated.observed import nothing_is_left, run_task, stop_task
+from tests.generated.observed import Quit, nothing_is_left, run_task, stop_task
 from tests.generated.wsgi_cases import CASES, Case
 from tests.generated.wsgi_world import World
 from tests.recorded import Recorded
+from tests.wsgi_client import make_environ
 
 
 @pytest.fixture(autouse=True)
@@ -61,3 +66,31 @@ def test_no_difference(recorded: Recorded, case: Case) -> None:
     seen = (observe(case, traced) for _ in range(3 if case.notices_its_end else 1))
     assert any(each == bare for each in seen)
     nothing_is_left(recorded)
+
+
+def test_an_exception_that_the_server_raises_again_holds_nothing(recorded: Recorded) -> None:
+    seen: list[weakref.ref[BaseException]] = []
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        try:
+            raise Quit("too late")
+        except Quit as error:
+            seen.append(weakref.ref(error))
+            start_response("500 Oops", [], sys.exc_info())
+        return []
+
+    def start_response(status: str, headers: object, exc_info: Any = None, /) -> Any:
+        try:
+            raise exc_info[1]
+        finally:
+            del exc_info
+
+    gc.collect()
+    gc.disable()
+    try:
+        for each in (app, WSGIEntry(application(), app)):
+            with contextlib.suppress(Quit):
+                each(make_environ(), start_response)
+        assert [ref() for ref in seen] == [None, None]
+    finally:
+        gc.enable()

@@ -121,7 +121,11 @@ class World:
         self._note_identity(args, kwargs)
         exc_info = args[2] if len(args) > 2 else kwargs.get("exc_info")
         if exc_info and self._sent:
-            raise exc_info[1]
+            try:
+                raise exc_info[1]
+            finally:
+                # As PEP 3333 has it: else the exception holds itself, and the frames that it passed.
+                del args, kwargs, exc_info
         if self._case.strict:
             if self._started and not exc_info:
                 raise AssertionError("start_response was called again")

@@ -1028,6 +1028,92 @@ def test_what_works_for_what_a_request_awaits_is_found_at_once_though_others_wer
     asyncio.run(main())
 
 
+# Still there.
+
+
+class NoClocks(ThreadClocks):
+    """As on a platform that has none."""
+
+    def used(self, thread_id: int) -> int | None:
+        return None
+
+
+@pytest.mark.parametrize("clocks", [ThreadClocks, NoClocks])
+def test_a_request_that_moves_on_its_thread_is_found_at_each_of_its_places(clocks: type[ThreadClocks]) -> None:
+    gates, locator = [Gate() for _ in range(3)], Locator(clocks())
+
+    def first() -> None:
+        gates[0].idles()
+        second()
+
+    def second() -> None:
+        gates[1].idles()
+        gates[2].idles()
+
+    with on_threads(gates[0], 1, mine=first) as places:
+        found = []
+        for gate in gates:
+            wait_until(lambda gate=gate: gate.reached)  # type: ignore[misc]
+            wait_until(lambda: (find(places["mine"], locator) or [""])[-1] == "idles")
+            found.append([find(places["mine"], locator) for _ in range(5)])
+            gate.open()
+    assert found == [[["first", "idles"]] * 5] + [[["first", "second", "idles"]] * 5] * 2
+
+
+def test_one_of_several_tasks_that_goes_on_is_found_at_once_though_the_others_wait_as_before() -> None:
+    async def main() -> None:
+        place, locator, gate = Place(), Locator(ThreadClocks()), Gate()
+        found: list[list[str] | None] = []
+
+        async def second() -> None:
+            await asyncio.sleep(0.05)
+            looks()
+
+        def looks() -> None:
+            found.append(find(place, locator))
+
+        async def view() -> None:
+            await asyncio.gather(inner(gate), second())
+
+        task = asyncio.create_task(serve(place, view()))
+        with opened_at_last(gate):
+            await held(gate)
+            assert {tuple(find(place, locator) or ()) for _ in range(6)} == {("view", "inner", "waits")}
+            await asyncio.sleep(0.1)
+        await task
+        assert found == [["view", "second", "looks", "find"]]
+
+    asyncio.run(main())
+
+
+def test_a_request_whose_awaited_task_is_done_is_queued_at_once_though_it_waited_as_before() -> None:
+    async def main() -> None:
+        place, locator, gate = Place(), Locator(ThreadClocks()), Gate()
+        found: list[State] = []
+
+        def look(_: object = None) -> None:
+            sample = locator.look().locate(place)
+            assert sample is not None
+            found.append(sample.state)
+
+        before = asyncio.create_task(foreign_child(gate))
+        # Called before the request is: it awaits the task later.
+        before.add_done_callback(look)
+
+        async def view() -> None:
+            await before
+
+        task = asyncio.create_task(serve(place, view()))
+        with opened_at_last(gate):
+            await held(gate)
+            look()
+            look()
+        await task
+        assert found == [State.WAITING, State.WAITING, State.QUEUED]
+
+    asyncio.run(main())
+
+
 # Helpers.
 
 

@@ -55,6 +55,7 @@ class SegmentProfiler:
     __slots__ = (
         "_positions",
         "_recorder",
+        "_shown",
         "_texts",
         "closed",
         "context",
@@ -80,6 +81,7 @@ class SegmentProfiler:
         self._recorder: SnapshotRecorder | None = None
         self._positions: list[Position] = []
         self._texts: list[str] = []
+        self._shown: list[str] = []
 
     @property
     def period(self) -> int:
@@ -107,6 +109,8 @@ class SegmentProfiler:
 
     def texts(self, signatures: CodeSignatures, positions: list[Position]) -> list[str]:
         """The texts of this request's stack, outermost first; the part that did not change is not looked up again."""
+        if positions is self._positions:
+            return self._shown
         same = 0
         for old, new in zip(self._positions, positions, strict=False):
             # By identity: equal code objects may be of different files.
@@ -115,7 +119,8 @@ class SegmentProfiler:
             same += 1
         self._texts = [*self._texts[:same], *signatures.texts(positions[same:])]
         self._positions = positions
-        return [text for text in self._texts if text]
+        self._shown = [text for text in self._texts if text]
+        return self._shown
 
     def keep(self, stack: tuple[str, ...], time: int, period: int) -> None:
         """A sample (monotonic ns), and the period (ns) until the next one; the first one kept counts for the task."""

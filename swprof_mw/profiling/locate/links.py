@@ -81,10 +81,10 @@ def is_over(future: Any) -> bool:
 
     So it is once the future is done, all that it gathers are, or the one of an executor that it is chained to.
     """
-    children = _children(future)
+    gathered = children(future)
     return (
         future.done()
-        or (bool(children) and all(child.done() for child in children))
+        or (bool(gathered) and all(child.done() for child in gathered))
         or any(
             isinstance(each, concurrent.futures.Future) and each.done()
             for held in _held_by(_callbacks(future), 1)
@@ -96,7 +96,7 @@ def is_over(future: Any) -> bool:
 def awaited(strand: Strand) -> tuple[int, ...]:
     """The ids of the future that a strand awaits, and of those that this one gathers."""
     future = strand.waits_on
-    return (id(future), *map(id, _children(future))) if future is not None else ()
+    return (id(future), *map(id, children(future))) if future is not None else ()
 
 
 def _follow(goal: Any) -> Iterator[Ids]:
@@ -119,7 +119,7 @@ def _answered_by(task: Any) -> Any:
     return local(frame, "call_result")
 
 
-def _children(future: Any) -> Iterable[Any]:
+def children(future: Any) -> Iterable[Any]:
     """The futures that a ``gather`` waits for, or that a thread waits for in ``concurrent.futures.wait``."""
     found = future if isinstance(future, list | tuple | set | frozenset) else getattr(future, "_children", ())
     return found if isinstance(found, list | tuple | set | frozenset) else ()

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from swprof_mw.profiling.clocks import ThreadClocks
 from swprof_mw.profiling.locate import greenlets, tasks
 from swprof_mw.profiling.locate.frames import Position, inward, look_again, positions_of
-from swprof_mw.profiling.locate.links import Links
+from swprof_mw.profiling.locate.links import Links, children
 from swprof_mw.profiling.locate.place import Place
+from swprof_mw.profiling.locate.still import Still, still
 from swprof_mw.profiling.locate.strand import State, Strand
 from swprof_mw.profiling.locate.workers import Work, Workers
 
@@ -37,18 +38,6 @@ class Sample(NamedTuple):
     thread_id: int
 
 
-class Trail(NamedTuple):
-    """A path that was found, to be followed for a while.
-
-    Attributes:
-        threads: those that worked for it.
-        left: looks until it is searched anew.
-    """
-
-    threads: set[int]
-    left: int
-
-
 class Locator:
     """Finds requests on threads, in tasks, on workers and greenlets. It keeps no frame between two ticks.
 
@@ -56,12 +45,11 @@ class Locator:
     """
 
     def __init__(self, clocks: ThreadClocks) -> None:
+        self._clocks = clocks
         self._tasks = tasks.Tasks()
         self._workers = Workers(clocks)
         self._spawned = greenlets.Spawned()
-        self._trails: dict[Place, Trail] = {}
-        # Futures, by their id, that nothing was found to work for.
-        self._unresolved: set[int] = set()
+        self._memory: dict[Place, Memory] = {}
 
     def watch(self, place: Place) -> None:
         """The request is to be located from now on. Called on its own thread."""
@@ -78,17 +66,39 @@ class Locator:
     def look(self) -> Look:
         """The process at this moment, for all requests that are to be located in it."""
         self._workers.refresh()
+        # Before the frames, so that no frame is older than its thread's time.
+        used = {place.thread_id: self._clocks.used(place.thread_id) for place in self._memory if place.task is None}
         # Never in a variable of this function or of `Look` itself: this thread's own frame is among them, and the
         # circle would keep all threads' variables alive until the next collection of garbage.
-        return Look(self._tasks, self._workers, self._spawned, self._trails, self._unresolved, sys._current_frames())
+        return Look(self._clocks, self._tasks, self._workers, self._spawned, self._memory, used, sys._current_frames())
 
     def forget_ended(self) -> None:
         """Drop what was remembered of requests that have ended. Called while nothing is sampled."""
         self._tasks.forget_ended()
         self._workers.forget()
         self._spawned.forget()
-        self._trails.clear()
-        self._unresolved.clear()
+        self._memory.clear()
+
+
+class Memory:
+    """What is remembered of a request from one look to the next.
+
+    Attributes:
+        still: where it was found, if it can be told whether it has moved since.
+        alone: whether it was found on its own thread, held up by nothing else.
+        threads: of workers on its path, when that was searched for the last time.
+        left: looks until it is searched among all threads again.
+        unresolved: futures, by their id, that nothing was found to work for.
+    """
+
+    __slots__ = ("alone", "left", "still", "threads", "unresolved")
+
+    def __init__(self) -> None:
+        self.still: Still | None = None
+        self.alone = False
+        self.threads: set[int] = set()
+        self.left = 0
+        self.unresolved: set[int] = set()
 
 
 class Look:
@@ -96,45 +106,73 @@ class Look:
 
     def __init__(
         self,
+        clocks: ThreadClocks,
         tasks_: tasks.Tasks,
         workers: Workers,
         spawned: greenlets.Spawned,
-        trails: dict[Place, Trail],
-        unresolved: set[int],
+        memory: dict[Place, Memory],
+        used: dict[int, int | None],
         threads: dict[int, FrameType],
     ) -> None:
+        self._clocks = clocks
         self._tasks = tasks_
-        self._trails = trails
-        self._unresolved = unresolved
-        self._spawned = spawned
         self._workers = workers
+        self._spawned = spawned
+        self._memory = memory
+        self._used = used
         self._threads = threads
         self._work: list[Work] | None = None
         self._links = Links()
 
     def locate(self, place: Place) -> Sample | None:
         """Where the request is; None while none of its code runs or waits anywhere that is known."""
-        if self._workers.ask_for(place):
-            self._work = None
+        if place.frame is None:
+            return None
+        memory = self._memory.get(place)
+        if memory is None:
+            memory = self._remember(place)
+        # What is blocked on its own thread cannot begin anything else.
+        elif memory.still is not None and (memory.left or memory.alone) and memory.still.holds(self._clocks):
+            memory.left -= not memory.alone
+            return memory.still.sample
+        memory.still = None
+        found = self._find(place, memory)
+        for _ in range(_RETRIES):
+            if found is None or not self._is_torn(found[0], memory):
+                break
+            self._look_again()
+            found = self._find(place, memory)
+        if found is None:
+            return None
+        path, waiting = found
+        if self._is_torn(path, memory):
+            memory.unresolved.add(id(path[-1].waits_on))
+        sample = _compose(path)
+        if _is_whole(path, waiting):
+            strands = [*(strand for strand in waiting if strand not in path), *path]
+            used = {strand.thread_id: self._used_by(strand.thread_id) for strand in path}
+            memory.still, memory.alone = still(sample, strands, used), not waiting
+        return sample
+
+    def _find(self, place: Place, memory: Memory) -> tuple[list[Strand], list[Strand]] | None:
+        """The path to where the request is, and its own strands and tasks, if those count; None if it is nowhere."""
         own, hosted = self._own(place)
         if own is None:
             return None
-        if own.works:
-            return Sample(own.positions, own.state, own.thread_id)
-        path = self._path(place, own, hosted)
-        for _ in range(_RETRIES):
-            if not self._is_torn(path):
-                break
-            self._look_again()
-            own, hosted = self._own(place)
-            if own is None:
-                return None
-            path = self._path(place, own, hosted)
-        else:
-            self._unresolved.add(id(path[-1].waits_on))
-        return _compose(path)
+        return ([own], []) if own.works else self._path(place, own, hosted, memory)
 
-    def _is_torn(self, path: list[Strand]) -> bool:
+    def _used_by(self, thread_id: int) -> int | None:
+        return self._used[thread_id] if thread_id in self._used else self._workers.used(thread_id)
+
+    def _remember(self, place: Place) -> Memory:
+        for ended in [known for known in self._memory if known.ended]:
+            del self._memory[ended]
+        if self._workers.ask_for(place):
+            self._work = None
+        self._memory[place] = memory = Memory()
+        return memory
+
+    def _is_torn(self, path: list[Strand], memory: Memory) -> bool:
         """Whether the app seems to have run on while it was looked at: the sampler may lose the GIL meanwhile.
 
         Then what works for the request was between two places: a task runs, but on no thread, or what the request
@@ -145,7 +183,7 @@ class Look:
             return False
         if last.state is State.QUEUED and last.waits_on is None:
             return True
-        return len(path) == 1 and last.state is State.ON_THREAD and id(last.waits_on) not in self._unresolved
+        return len(path) == 1 and last.state is State.ON_THREAD and id(last.waits_on) not in memory.unresolved
 
     def _look_again(self) -> None:
         look_again(self._threads)
@@ -190,28 +228,29 @@ class Look:
             return None
         return Strand(positions, State.ON_THREAD, place.thread_id, sets=task)
 
-    def _path(self, place: Place, own: Strand, hosted: list[Work]) -> list[Strand]:
+    def _path(self, place: Place, own: Strand, hosted: list[Work], memory: Memory) -> tuple[list[Strand], list[Strand]]:
         """The strands from the request's own to the one that works for it now; if none does, to what it waits for.
 
         Other requests' threads are not read as long as the path is whole with those that it led to before.
+
+        Returns:
+            The path, and all strands of the request that are no workers.
         """
         mine, spawned = self._tasks.of(place), self._spawned.of(place)
         found = [*map(tasks.suspended, mine), *map(greenlets.suspended, spawned)]
         waiting = [own, *(strand for strand in found if strand is not None)]
         running = tasks.running(mine, place, self._threads) or greenlets.running(spawned, place, self._threads)
-        trail = self._trails.get(place)
-        if trail is not None and trail.left and self._work is None:
-            path = self._search(place, waiting, running, hosted, self._workers.read(self._threads, trail.threads))
-            ends = [path[-1], *(strand for strand in waiting if strand not in path)]
-            if path[-1].works or not any(map(tasks.awaits_anything, ends)):
-                self._trails[place] = Trail(trail.threads, trail.left - 1)
-                return path
+        if memory.left and self._work is None:
+            memory.left -= 1
+            path = self._search(place, waiting, running, hosted, self._workers.read(self._threads, memory.threads))
+            if _is_whole(path, waiting):
+                return path, waiting
         if self._work is None:
             self._work = self._workers.read(self._threads)
         path = self._search(place, waiting, running, hosted, self._work)
-        workers = {strand.thread_id for strand in path if strand is not running and strand not in waiting}
-        self._trails[place] = Trail(workers, _FOLLOWED)
-        return path
+        memory.threads = {strand.thread_id for strand in path if strand is not running and strand not in waiting}
+        memory.left = _FOLLOWED
+        return path, waiting
 
     def _search(
         self, place: Place, waiting: list[Strand], running: Strand | None, hosted: list[Work], workers: list[Work]
@@ -259,6 +298,15 @@ class Look:
     def _waits(self, strand: Strand, other: Strand) -> bool:
         """Whether ``strand`` is held up by ``other``: a future, a task of its group, or a greenlet that it joins."""
         return self._links.waits(strand, other) or greenlets.waits(strand.sets, other.sets)
+
+
+def _is_whole(path: list[Strand], waiting: list[Strand]) -> bool:
+    """Whether a path leads to work, or none of the strands that wait does so for what a thread may bring about."""
+    if path[-1].works:
+        return True
+    # Of several that are gathered, the path leads to one.
+    followed = [strand for strand in path[:-1] if not children(strand.waits_on)]
+    return not any(tasks.awaits_anything(strand) for strand in (*waiting, path[-1]) if strand not in followed)
 
 
 def _compose(path: list[Strand]) -> Sample:

@@ -31,6 +31,7 @@ class Strand:
         thread_id: the native thread it is on; 0 for a suspended one.
         waits_on: the future it is held up by, if that is known.
         sets: what is done once this strand is: its asyncio task, its greenlet, a worker's future, a thread.
+        until: monotonic seconds when the time that it awaits is over for its event loop, if it awaits one.
     """
 
     positions: list[Position]
@@ -38,6 +39,7 @@ class Strand:
     thread_id: int = 0
     waits_on: Any = None
     sets: Any = None
+    until: float | None = None
 
     @property
     def works(self) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 from swprof_mw.clock import monotonic_ns
 from swprof_mw.profiling.locate.frames import awaiting, inward, local
-from swprof_mw.profiling.locate.links import is_over
+from swprof_mw.profiling.locate.links import children, is_over
 from swprof_mw.profiling.locate.place import Place, current_request
 from swprof_mw.profiling.locate.strand import State, Strand
 
@@ -50,27 +50,31 @@ def suspended(task: Any, after: FrameType | None = None) -> Strand | None:
     if found is None:
         return None
     positions, innermost = found
-    future = task._fut_waiter
-    ready = future is None or is_over(future) or _has_slept(innermost)
-    return Strand(positions, State.QUEUED if ready else State.WAITING, waits_on=future, sets=task)
+    future, until = task._fut_waiter, _sleeps_until(innermost)
+    ready = future is None or is_over(future) or (until is not None and until < time.monotonic())
+    return Strand(positions, State.QUEUED if ready else State.WAITING, waits_on=future, sets=task, until=until)
 
 
-def _has_slept(frame: FrameType | None) -> bool:
-    """Whether this is a frame of ``asyncio.sleep`` whose time is over: its future is done by the loop, once it can."""
+def _sleeps_until(frame: FrameType | None) -> float | None:
+    """When the time of this frame of ``asyncio.sleep`` is over, so that the loop wakes it once it can; else None.
+
+    In seconds of the monotonic clock.
+    """
     module = sys.modules.get("asyncio.tasks")
     if frame is None or module is None or frame.f_code is not module.sleep.__code__:
-        return False
+        return None
     timer = local(frame, "h")
     # Not by the loop's own time: uvloop's stands still while the loop is busy.
-    return timer is not None and timer.when() + _WAKES_WITHIN < time.monotonic()
+    return timer.when() + _WAKES_WITHIN if timer is not None else None
 
 
 def awaits_anything(strand: Strand) -> bool:
-    """Whether a thread may bring about what a strand awaits: that is neither a time nor another task."""
-    future, module = strand.waits_on, sys.modules.get("asyncio.tasks")
-    if future is None or isinstance(future, asyncio.Task) or getattr(future, "_children", None):
+    """Whether a thread may bring about what a strand awaits: not if that is a time, or tasks."""
+    future = strand.waits_on
+    if future is None or strand.until is not None or isinstance(future, asyncio.Task):
         return False
-    return not module or not strand.positions or strand.positions[-1][0] is not module.sleep.__code__
+    gathered = children(future)
+    return not gathered or not all(isinstance(child, asyncio.Task) or child.done() for child in gathered)
 
 
 def is_running(task: Any) -> bool:

@@ -205,6 +205,10 @@ class Workers:
                 self._seen[thread_id] = (used[thread_id], self._read(thread_id, threads[thread_id]))
         return [work for thread_id in used for work in self._seen[thread_id][1]]
 
+    def used(self, thread_id: int) -> int | None:
+        """The processor time of a thread, ns, when it was read; None if it was not, or has no clock."""
+        return self._seen.get(thread_id, (None, []))[0]
+
     def _moved_since(self, thread_id: int, used: int) -> bool:
         seen = self._seen.get(thread_id)
         return seen is None or seen[0] != used

@@ -1,0 +1,64 @@
+"""Requests that have not moved since they were found: they are where they were."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from swprof_mw.profiling.clocks import ThreadClocks
+from swprof_mw.profiling.locate.strand import State, Strand
+
+if TYPE_CHECKING:
+    from swprof_mw.profiling.locate.locator import Sample
+
+
+@dataclass
+class Still:
+    """Where a request was found, and by what to tell that it is there still.
+
+    Attributes:
+        sample: where it was found.
+        threads: identifiers of the threads that it was on, and their processor times, not later than it was found.
+        tasks: its tasks, and the futures that they awaited, by weak references.
+        until: monotonic seconds when the innermost task's time is over; None if it does not await a time.
+    """
+
+    sample: Sample
+    threads: list[tuple[int, int]]
+    tasks: list[tuple[weakref.ref[Any], weakref.ref[Any]]]
+    until: float | None
+
+    def holds(self, clocks: ThreadClocks) -> bool:
+        """Whether the request cannot have moved: its threads had no processor, its tasks await what they awaited."""
+        if self.until is not None and self.until < time.monotonic():
+            return False
+        return all(clocks.used(thread_id) == used for thread_id, used in self.threads) and self._tasks_wait()
+
+    def _tasks_wait(self) -> bool:
+        for task, awaited in self.tasks:
+            future = awaited()
+            if future is None or getattr(task(), "_fut_waiter", None) is not future or future.done():
+                return False
+        return True
+
+
+def still(sample: Sample, strands: list[Strand], threads: dict[int, int | None]) -> Still | None:
+    """What is to be remembered of a request whose ``strands``, the innermost last, were found; None if that is nothing.
+
+    Args:
+        threads: their processor times, not later than the strands were found; None if one has no clock.
+    """
+    clocks, tasks = [], []
+    for strand in strands:
+        if strand.state is State.ON_THREAD:
+            used = threads.get(strand.thread_id)
+            if used is None:
+                return None
+            clocks.append((strand.thread_id, used))
+        elif strand.state is State.QUEUED or strand.waits_on is None or strand.sets is None:
+            return None
+        else:
+            tasks.append((weakref.ref(strand.sets), weakref.ref(strand.waits_on)))
+    return Still(sample, clocks, tasks, strands[-1].until)

@@ -191,7 +191,8 @@ class Config:
     trace_reporter_max_buffer_size: int = _setting(10_000, _number(int, 1),
         "SW_AGENT_TRACE_REPORTER_MAX_BUFFER_SIZE", "Segments that can wait to be sent; others are dropped")
     profile_max_cpu: float = _setting(5.0, _number(float, 0, 100, "percent of a core", above=True),
-        "SWPROF_MAX_CPU", "Percent of a core, over some seconds; above it the sampler lengthens its period, and the profile says so")
+        "SWPROF_MAX_CPU",
+        "Percent of a core, over some seconds; above it the sampler lengthens its period, and the profile says so")
     profile_mark_waiting: bool = _setting(True, _FLAG, "SWPROF_MARK_WAITING",
         "Mark the samples in which a request waits instead of running")
     trace_report: TraceReport = _setting("all", _choice(get_args(TraceReport)), "SWPROF_TRACE_REPORT", app=True,

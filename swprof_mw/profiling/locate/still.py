@@ -38,8 +38,9 @@ class Still:
 
     def _tasks_wait(self) -> bool:
         for task, awaited in self.tasks:
-            future = awaited()
-            if future is None or getattr(task(), "_fut_waiter", None) is not future or future.done():
+            future: Any = awaited()
+            # Both may be gone.
+            if future is None or future.done() or getattr(task(), "_fut_waiter", None) is not future:
                 return False
         return True
 

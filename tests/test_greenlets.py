@@ -15,7 +15,7 @@ import pytest
 
 from swprof_mw.application import Application
 from swprof_mw.profiling.clocks import ThreadClocks
-from swprof_mw.profiling.locate.locator import Locator
+from swprof_mw.profiling.locate.locator import Locator, Look
 from swprof_mw.profiling.locate.place import Place, current_greenlet, current_request
 from swprof_mw.span import EntrySpan
 from tests.recorded import Recorded
@@ -159,7 +159,34 @@ def test_what_a_request_spawned_is_not_forgotten_before_it_is_sampled() -> None:
     gevent.spawn(request).get()
     assert [name for name in found[0] if name in ("spawned", "looks")] == ["spawned", "looks"]
     locator.forget_ended()
-    assert not locator._spawned._seen
+    assert not locator._sources.spawned._seen
+
+
+def test_what_ran_when_a_look_began_is_not_shown_for_the_greenlet_that_runs_when_it_ends() -> None:
+    place, locator = Place(), Locator(ThreadClocks())
+    looks: list[Look] = []
+    found: list[list[str]] = []
+
+    def foreign() -> None:
+        looks.append(locator.look())
+
+    def spawned() -> None:
+        gevent.sleep(0.01)
+        sample = looks.pop().locate(place)
+        assert sample is not None
+        found.append([code.co_name for code, _ in sample.positions])
+
+    def request() -> None:
+        place.enter(sys._getframe())
+        locator.watch(place)
+        gevent.spawn(spawned).join()
+        place.leave()
+        locator.unwatch(place)
+
+    gevent.spawn_later(0.005, foreign)
+    gevent.spawn(request).get()
+    assert "foreign" not in found[0]
+    assert "spawned" in found[0]
 
 
 def test_a_task_whose_work_is_on_a_greenlet_is_found_there(recorded: Recorded) -> None:

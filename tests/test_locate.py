@@ -1246,7 +1246,7 @@ def test_what_is_remembered_of_tasks_that_are_gone_does_not_grow_while_a_request
             await held(gate)
             for _ in range(60):
                 await asyncio.gather(*(asyncio.sleep(0) for _ in range(100)), look_at(locator, place))
-            assert len(locator._tasks._known) < 3_000
+            assert len(locator._sources.tasks._known) < 3_000
         await task
 
     async def look_at(locator: Locator, place: Place) -> None:
@@ -1267,7 +1267,7 @@ def test_the_tasks_of_a_long_request_that_are_done_are_not_remembered() -> None:
             find(place, locator)
 
         await asyncio.create_task(serve(place, view()))
-        assert len(locator._tasks._owned) < 3_000
+        assert len(locator._sources.tasks._owned) < 3_000
 
     asyncio.run(main())
 

@@ -116,7 +116,7 @@ def test_a_slow_profiler_leaves_workers_their_variables(call: Any) -> None:
 
     def read() -> None:
         while not stop.is_set():
-            workers = Workers(ThreadClocks())
+            workers = Workers(ThreadClocks(), ())
             workers.refresh()
             workers.read(sys._current_frames())
             time.sleep(0.001)

@@ -10,11 +10,14 @@ from typing import Any
 
 from swprof_mw.failures import guarded
 from swprof_mw.native import get_ident
-from swprof_mw.profiling.locate.frames import Position, inward, positions_of
+from swprof_mw.profiling.locate.frames import inward, positions_of
 from swprof_mw.profiling.locate.place import Place, current_greenlet
 from swprof_mw.profiling.locate.strand import State, Strand
 
 Tracer = Callable[[str, Any], None]
+
+#: So often a greenlet is looked at again that others took turns with in the middle of a look.
+_RETRIES = 3
 
 
 def suspended(greenlet: Any, after: FrameType | None = None) -> Strand | None:
@@ -130,14 +133,22 @@ class _OurTracer:
         self._greenlet.settrace(self._found)
 
 
-def running(children: list[Any], place: Place, threads: dict[int, FrameType]) -> Strand | None:
+def running(children: list[Any], place: Place) -> Strand | None:
     """The strand of whichever of these greenlets runs right now; None if none does."""
     for child in children:
-        if child.gr_frame is None and child:
-            top = threads.get(place.thread_id)
-            positions: list[Position] = positions_of(top) if top is not None else []
-            return Strand(positions, State.ON_THREAD, place.thread_id, sets=child)
+        for _ in range(_RETRIES):
+            # It is the greenlet's only if that ran after it was taken, and it is there still: the hub may switch to
+            # another request's meanwhile.
+            top = sys._current_frames().get(place.thread_id)
+            if top is None or not _runs(child):
+                break
+            if sys._current_frames().get(place.thread_id) is top:
+                return Strand(positions_of(top), State.ON_THREAD, place.thread_id, sets=child)
     return None
+
+
+def _runs(greenlet: Any) -> bool:
+    return greenlet.gr_frame is None and bool(greenlet)
 
 
 def _spawner(greenlet: Any) -> Any:

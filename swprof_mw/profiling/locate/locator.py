@@ -10,8 +10,8 @@ from swprof_mw.profiling.clocks import ThreadClocks
 from swprof_mw.profiling.locate import greenlets, tasks
 from swprof_mw.profiling.locate.frames import Position, inward, look_again, positions_of
 from swprof_mw.profiling.locate.links import Links, children
+from swprof_mw.profiling.locate.memory import Memory, still
 from swprof_mw.profiling.locate.place import Place
-from swprof_mw.profiling.locate.still import Still, still
 from swprof_mw.profiling.locate.strand import State, Strand
 from swprof_mw.profiling.locate.workers import Work, Workers
 
@@ -38,6 +38,16 @@ class Sample(NamedTuple):
     thread_id: int
 
 
+class Sources(NamedTuple):
+    """Where requests are found, and what is remembered of each that was looked for."""
+
+    clocks: ThreadClocks
+    tasks: tasks.Tasks
+    workers: Workers
+    spawned: greenlets.Spawned
+    requests: dict[Place, Memory]
+
+
 class Locator:
     """Finds requests on threads, in tasks, on workers and greenlets. It keeps no frame between two ticks.
 
@@ -45,80 +55,52 @@ class Locator:
     """
 
     def __init__(self, clocks: ThreadClocks) -> None:
-        self._clocks = clocks
-        self._tasks = tasks.Tasks()
-        self._workers = Workers(clocks)
-        self._spawned = greenlets.Spawned()
-        self._memory: dict[Place, Memory] = {}
+        requests: dict[Place, Memory] = {}
+        workers = Workers(clocks, requests)
+        self._sources = Sources(clocks, tasks.Tasks(), workers, greenlets.Spawned(), requests)
 
     def watch(self, place: Place) -> None:
         """The request is to be located from now on. Called on its own thread."""
-        self._spawned.watch(place)
+        self._sources.spawned.watch(place)
 
     def unwatch(self, place: Place) -> None:
         """The request has ended."""
-        self._spawned.unwatch(place)
+        self._sources.spawned.unwatch(place)
 
     def runs_in_task(self, place: Place) -> bool:
         """Whether a task of the request is being executed at this moment."""
-        return place.task is not None and self._tasks.runs(place)
+        return place.task is not None and self._sources.tasks.runs(place)
 
     def look(self) -> Look:
         """The process at this moment, for all requests that are to be located in it."""
-        self._workers.refresh()
+        clocks, _, workers, _, requests = self._sources
+        workers.refresh()
         # Before the frames, so that no frame is older than its thread's time.
-        used = {place.thread_id: self._clocks.used(place.thread_id) for place in self._memory if place.task is None}
+        used = {place.thread_id: clocks.used(place.thread_id) for place in requests if place.task is None}
         # Never in a variable of this function or of `Look` itself: this thread's own frame is among them, and the
         # circle would keep all threads' variables alive until the next collection of garbage.
-        return Look(self._clocks, self._tasks, self._workers, self._spawned, self._memory, used, sys._current_frames())
+        return Look(self._sources, used, sys._current_frames())
 
     def forget_ended(self) -> None:
         """Drop what was remembered of requests that have ended. Called while nothing is sampled."""
-        self._tasks.forget_ended()
-        self._workers.forget()
-        self._spawned.forget()
-        self._memory.clear()
-
-
-class Memory:
-    """What is remembered of a request from one look to the next.
-
-    Attributes:
-        still: where it was found, if it can be told whether it has moved since.
-        alone: whether it was found on its own thread, held up by nothing else.
-        threads: of workers on its path, when that was searched for the last time.
-        left: looks until it is searched among all threads again.
-        unresolved: futures, by their id, that nothing was found to work for.
-    """
-
-    __slots__ = ("alone", "left", "still", "threads", "unresolved")
-
-    def __init__(self) -> None:
-        self.still: Still | None = None
-        self.alone = False
-        self.threads: set[int] = set()
-        self.left = 0
-        self.unresolved: set[int] = set()
+        _, tasks_, workers, spawned, requests = self._sources
+        tasks_.forget_ended()
+        workers.forget()
+        spawned.forget()
+        requests.clear()
 
 
 class Look:
-    """One look at all ``threads`` of the process, which are held as long as this is."""
+    """One look at all ``threads`` of the process, which are held as long as this is.
 
-    def __init__(
-        self,
-        clocks: ThreadClocks,
-        tasks_: tasks.Tasks,
-        workers: Workers,
-        spawned: greenlets.Spawned,
-        memory: dict[Place, Memory],
-        used: dict[int, int | None],
-        threads: dict[int, FrameType],
-    ) -> None:
-        self._clocks = clocks
-        self._tasks = tasks_
-        self._workers = workers
-        self._spawned = spawned
-        self._memory = memory
+    Args:
+        sources: what is known already.
+        used: the processor times of the requests' own threads, not later than ``threads``, ns.
+        threads: by identifier, their innermost frames.
+    """
+
+    def __init__(self, sources: Sources, used: dict[int, int | None], threads: dict[int, FrameType]) -> None:
+        self._clocks, self._tasks, self._workers, self._spawned, self._requests = sources
         self._used = used
         self._threads = threads
         self._work: list[Work] | None = None
@@ -128,13 +110,10 @@ class Look:
         """Where the request is; None while none of its code runs or waits anywhere that is known."""
         if place.frame is None:
             return None
-        memory = self._memory.get(place)
-        if memory is None:
-            memory = self._remember(place)
-        # What is blocked on its own thread cannot begin anything else.
-        elif memory.still is not None and (memory.left or memory.alone) and memory.still.holds(self._clocks):
-            memory.left -= not memory.alone
-            return memory.still.sample
+        memory = self._requests.get(place) or self._remember(place)
+        sample = memory.sample(self._clocks)
+        if sample is not None:
+            return sample
         memory.still = None
         found = self._find(place, memory)
         for _ in range(_RETRIES):
@@ -165,11 +144,12 @@ class Look:
         return self._used[thread_id] if thread_id in self._used else self._workers.used(thread_id)
 
     def _remember(self, place: Place) -> Memory:
-        for ended in [known for known in self._memory if known.ended]:
-            del self._memory[ended]
-        if self._workers.ask_for(place):
-            self._work = None
-        self._memory[place] = memory = Memory()
+        for ended in [known for known in self._requests if known.ended]:
+            del self._requests[ended]
+        self._requests[place] = memory = Memory()
+        # What is done for this one was left out when they were read.
+        self._workers.forget()
+        self._work = None
         return memory
 
     def _is_torn(self, path: list[Strand], memory: Memory) -> bool:
@@ -239,7 +219,7 @@ class Look:
         mine, spawned = self._tasks.of(place), self._spawned.of(place)
         found = [*map(tasks.suspended, mine), *map(greenlets.suspended, spawned)]
         waiting = [own, *(strand for strand in found if strand is not None)]
-        running = tasks.running(mine, place, self._threads) or greenlets.running(spawned, place, self._threads)
+        running = tasks.running(mine, place, self._threads) or greenlets.running(spawned, place)
         if memory.left and self._work is None:
             memory.left -= 1
             path = self._search(place, waiting, running, hosted, self._workers.read(self._threads, memory.threads))

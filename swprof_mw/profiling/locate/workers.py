@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Container
 from contextvars import Context
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
@@ -124,10 +124,16 @@ def _context_in(call: Any) -> Context | None:
 
 
 class Workers:
-    """Reads what the process's worker threads do. The functions known are looked up anew when modules were loaded."""
+    """Reads what the process's worker threads do. The functions known are looked up anew when modules were loaded.
 
-    def __init__(self, clocks: ThreadClocks) -> None:
+    Args:
+        clocks: of the threads.
+        requests: those that are looked for. What is done for others is left out.
+    """
+
+    def __init__(self, clocks: ThreadClocks, requests: Container[Place | None]) -> None:
         self._clocks = clocks
+        self._requests = requests
         self._modules = 0
         # By the code's id: hashing a code object reads all of it. The codes are held, so that ids stay theirs.
         self._codes: list[CodeType] = []
@@ -137,8 +143,7 @@ class Workers:
         self._known: set[int] = set()
         self._idle: dict[int, str] = {}
         self._thread_run = 0
-        # The requests that are looked for; what each thread does for them, and its processor time when that was so.
-        self._places: set[Place] = set()
+        # What each thread does, and its processor time when that was so.
         self._seen: dict[int, tuple[int | None, list[Work]]] = {}
 
     def refresh(self) -> None:
@@ -178,16 +183,8 @@ class Workers:
             frame = frame.f_back
         return None
 
-    def ask_for(self, place: Place) -> bool:
-        """From now on ``read`` is to tell what is done for this request, too; whether it did not before."""
-        if place in self._places:
-            return False
-        self._places = {known for known in self._places if not known.ended} | {place}
-        self._seen.clear()
-        return True
-
     def read(self, threads: dict[int, FrameType], only: Collection[int] | None = None) -> list[Work]:
-        """What the worker threads do now, for the requests that were asked for or for nobody that is known.
+        """What the worker threads do now, for the requests that are looked for or for nobody that is known.
 
         A thread that is blocked, as most are, is not read again until it moves.
 
@@ -225,8 +222,7 @@ class Workers:
         return Strand(positions, State.ON_THREAD, thread.ident, self.blocked_on(top), thread)
 
     def forget(self) -> None:
-        """Drop what is remembered of threads. Called while nothing is sampled."""
-        self._places.clear()
+        """Drop what is remembered of threads: nothing is sampled, or other requests are looked for."""
         self._seen.clear()
 
     def runs_others(self, positions: list[Position]) -> bool:
@@ -258,7 +254,7 @@ class Workers:
             if code in self._entries:
                 context, future = self._entries[code](frames[at], frames[at - 1] if at else None)
                 owner = context.get(current_request) if context is not None else None
-                if owner in self._places or (owner is None and future is not None):
+                if owner in self._requests or (owner is None and future is not None):
                     found.append(Work(self._strand(thread_id, top, frames[first:at], loop, future), owner))
         if end is not None:
             found.append(Work(self._strand(thread_id, top, frames[first:], loop), None))

@@ -1,4 +1,4 @@
-"""Requests that have not moved since they were found: they are where they were."""
+"""What is remembered of a request from one look to the next."""
 
 from __future__ import annotations
 
@@ -43,6 +43,35 @@ class Still:
             if future is None or future.done() or getattr(task(), "_fut_waiter", None) is not future:
                 return False
         return True
+
+
+class Memory:
+    """What is remembered of a request.
+
+    Attributes:
+        still: where it was found, if it can be told whether it has moved since.
+        alone: whether it was found on its own thread, held up by nothing else.
+        threads: of workers on its path, when that was searched for the last time.
+        left: looks until it is searched among all threads again.
+        unresolved: futures, by their id, that nothing was found to work for.
+    """
+
+    __slots__ = ("alone", "left", "still", "threads", "unresolved")
+
+    def __init__(self) -> None:
+        self.still: Still | None = None
+        self.alone = False
+        self.threads: set[int] = set()
+        self.left = 0
+        self.unresolved: set[int] = set()
+
+    def sample(self, clocks: ThreadClocks) -> Sample | None:
+        """Where the request is, if it has not moved since it was found there; None if it may have."""
+        # What is blocked on its own thread cannot begin anything else.
+        if self.still is None or not (self.left or self.alone) or not self.still.holds(clocks):
+            return None
+        self.left -= not self.alone
+        return self.still.sample
 
 
 def still(sample: Sample, strands: list[Strand], threads: dict[int, int | None]) -> Still | None:

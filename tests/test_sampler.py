@@ -6,7 +6,7 @@ import pathlib
 import sys
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import pairwise
 from types import FrameType
 
@@ -17,9 +17,11 @@ from swprof_mw.profiling import budget
 from swprof_mw.profiling.activity import Activity, Doing
 from swprof_mw.profiling.locate.locator import Locator, Look, Sample
 from swprof_mw.profiling.locate.place import Place
-from swprof_mw.profiling.profiler import ProfiledSpan
+from swprof_mw.profiling.observer import Observation, Observer
+from swprof_mw.profiling.profiler import ProfiledSpan, SegmentProfiler
 from swprof_mw.profiling.sampler import Sampler
 from swprof_mw.profiling.stacks import WAITING, Stacks
+from swprof_mw.profiling.switch_interval import SHARP, SwitchInterval
 from swprof_mw.reporter.records import Snapshot
 from tests.doubles import MS, Sampled, at_once, begin, burn, end, handle, sampling, wait_until
 
@@ -441,6 +443,30 @@ def test_the_switch_interval_stays_short_for_a_request_that_the_thread_has_not_s
         sampled.settle()
         assert seen == [pytest.approx(0.0007)] * 3
         assert sampled.snapshots
+
+
+def test_nobody_takes_the_gil_in_the_middle_of_a_look_after_the_very_short_interval_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before: list[float] = []
+    looks: list[float] = []
+    observe, sharpen = Observer.observe, SwitchInterval.sharpen
+
+    def observed(self: Observer, due: Collection[SegmentProfiler]) -> list[Observation]:
+        looks.append(sys.getswitchinterval())
+        return observe(self, due)
+
+    def sharpened(self: SwitchInterval) -> None:
+        sharpen(self)
+        before.append(sys.getswitchinterval())
+
+    monkeypatch.setattr(Observer, "observe", observed)
+    monkeypatch.setattr(SwitchInterval, "sharpen", sharpened)
+    with sampling(switch_interval=0.7) as sampled:
+        handle(sampled.context(), sleeper(0.05))
+        sampled.settle()
+    assert {*before} == {SHARP}
+    assert looks == [pytest.approx(0.0007)] * len(looks) != []
 
 
 # What it may cost.

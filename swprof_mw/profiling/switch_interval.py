@@ -38,7 +38,7 @@ class SwitchInterval:
         self._put(min(SHARP, self._short))
 
     def relax(self) -> None:
-        """The tick is over."""
+        """The tick has come: nobody is to take the GIL in the middle of it."""
         self._put(self._short)
 
     def release(self) -> None:

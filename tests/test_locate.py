@@ -1114,6 +1114,63 @@ def test_a_request_whose_awaited_task_is_done_is_queued_at_once_though_it_waited
     asyncio.run(main())
 
 
+class Bare:
+    """A future of somebody's own, with no more than asyncio asks for."""
+
+    __slots__ = ("_asyncio_future_blocking", "_callbacks", "_loop")
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._asyncio_future_blocking = False
+        self._callbacks: list[Any] = []
+
+    def __await__(self) -> Generator[Bare, None, None]:
+        self._asyncio_future_blocking = True
+        yield self
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
+
+    def add_done_callback(self, callback: Any, context: Any = None) -> None:
+        self._callbacks.append((callback, context))
+
+    def done(self) -> bool:
+        return not self._callbacks
+
+    def result(self) -> None:
+        return None
+
+    def finish(self) -> None:
+        while self._callbacks:
+            self._loop.call_soon(self._callbacks.pop()[0], self)
+
+
+def test_a_request_that_awaits_a_future_of_somebodys_own_is_found_where_it_waits() -> None:
+    async def main() -> None:
+        place, locator = Place(), Locator(ThreadClocks())
+        bare = Bare()
+
+        async def below() -> None:
+            await bare
+
+        async def looks() -> None:
+            await asyncio.sleep(0)
+            found.append(find(place, locator))
+
+        async def view() -> None:
+            await asyncio.gather(below(), looks())
+
+        found: list[list[str] | None] = []
+        task = asyncio.create_task(serve(place, view()))
+        await asyncio.sleep(0.005)
+        found += [find(place, locator) for _ in range(3)]
+        bare.finish()
+        await task
+        assert found == [["view", "looks", "find"], *[["view", "below", "__await__"]] * 3]
+
+    asyncio.run(main())
+
+
 # Helpers.
 
 

@@ -128,7 +128,9 @@ class Look:
             memory.unresolved.add(id(path[-1].waits_on))
         sample = _compose(path)
         if _is_whole(path, waiting):
-            strands = [*(strand for strand in waiting if strand not in path), *path]
+            # A task that runs is among those that wait, too.
+            others = (strand for strand in waiting if strand not in path and strand.sets is not path[-1].sets)
+            strands = [*others, *path]
             used = {strand.thread_id: self._used_by(strand.thread_id) for strand in path}
             memory.still, memory.alone = still(sample, strands, used), not waiting
         return sample

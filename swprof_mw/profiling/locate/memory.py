@@ -90,5 +90,8 @@ def still(sample: Sample, strands: list[Strand], threads: dict[int, int | None])
         elif strand.state is State.QUEUED or strand.waits_on is None or strand.sets is None:
             return None
         else:
-            tasks.append((weakref.ref(strand.sets), weakref.ref(strand.waits_on)))
+            try:
+                tasks.append((weakref.ref(strand.sets), weakref.ref(strand.waits_on)))
+            except TypeError:  # a future of somebody's own
+                return None
     return Still(sample, clocks, tasks, strands[-1].until)

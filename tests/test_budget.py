@@ -115,6 +115,16 @@ def test_a_pause_does_not_count(scene: Scene) -> None:
     assert windows(scene, 20, PATIENCE)[-1] == 4
 
 
+def test_short_requests_one_after_another_use_up_what_was_saved(scene: Scene) -> None:
+    """Each of them is over before a window is."""
+    scene.stretch_after(0, seconds=60)
+    for _ in range(20):
+        scene.stretch_after(20, seconds=0.4)
+        scene.now += SECOND // 10
+        scene.budget.start(scene.now)
+    assert windows(scene, 20, PATIENCE)[-1] == 4
+
+
 def test_what_was_used_before_the_start_does_not_count(scene: Scene) -> None:
     scene.used += 10 * SECOND
     scene.budget.start(scene.now)

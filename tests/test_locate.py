@@ -17,7 +17,7 @@ import time
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any
 
 import anyio
@@ -1110,6 +1110,146 @@ def test_a_request_whose_awaited_task_is_done_is_queued_at_once_though_it_waited
             look()
         await task
         assert found == [State.WAITING, State.WAITING, State.QUEUED]
+
+    asyncio.run(main())
+
+
+class Lazy:
+    """As Django's ``request.user``, or what werkzeug has for the request: to be asked anything means work, or fails."""
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        raise LookupError("asked for its class")
+
+    def __getattr__(self, name: str) -> Any:
+        raise LookupError(f"asked for {name}")
+
+
+async def lazy_argument(gate: Gate) -> None:
+    await asyncio.get_running_loop().run_in_executor(None, lazy_work, gate, Lazy(), (Lazy(),))
+
+
+async def lazy_callback(gate: Gate) -> None:
+    work_ = asyncio.get_running_loop().run_in_executor(None, lazy_work, gate)
+    work_.add_done_callback(functools.partial(lambda *_: None, Lazy()))
+    await asyncio.gather(work_, inner(gate))
+
+
+def lazy_work(gate: Gate, *_: object) -> None:
+    gate.blocks()
+
+
+@pytest.mark.parametrize("scene", [lazy_argument, lazy_callback])
+def test_what_the_app_passes_on_is_never_asked_anything(scene: AsyncScene) -> None:
+    async def main() -> None:
+        gate, place = Gate(), Place()
+        task = asyncio.create_task(serve(place, scene(gate)))
+        with opened_at_last(gate):
+            await held(gate)
+            await asyncio.sleep(0.02)
+            assert find(place) == [scene.__name__, "lazy_work", "blocks"]
+        await task
+
+    asyncio.run(main())
+
+
+def test_arguments_are_not_all_looked_through() -> None:
+    async def main() -> None:
+        gate, place, locator = Gate(), Place(), Locator(ThreadClocks())
+        many = (None,) * 1_000_000
+
+        async def view() -> None:
+            await asyncio.get_running_loop().run_in_executor(None, lazy_work, gate, many)
+
+        task = asyncio.create_task(serve(place, view()))
+        with opened_at_last(gate):
+            await held(gate)
+            before = time.thread_time()
+            for _ in range(10):
+                find(place, locator)
+            assert time.thread_time() - before < 0.1
+        await task
+
+    asyncio.run(main())
+
+
+def test_while_anyio_is_being_imported_requests_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "anyio._backends._asyncio", ModuleType("anyio._backends._asyncio"))
+    monkeypatch.setitem(sys.modules, "asgiref.sync", ModuleType("asgiref.sync"))
+    asyncio.run(beside(gather, [*SUSPENDED[gather], "waits"]))
+
+
+def test_short_tasks_that_callbacks_make_are_found_though_the_others_wait_as_before() -> None:
+    async def main() -> None:
+        place, locator = Place(), Locator(ThreadClocks())
+        found: list[list[str] | None] = []
+
+        async def short() -> None:
+            found.append(find(place, locator))
+
+        async def view() -> None:
+            loop = asyncio.get_running_loop()
+            for after in (0.02, 0.03, 0.04):
+                loop.call_later(after, lambda: asyncio.create_task(short()))
+            await asyncio.sleep(0.1)
+
+        task = asyncio.create_task(serve(place, view()))
+        await asyncio.sleep(0.005)
+        assert [find(place, locator), find(place, locator)] == [["view"]] * 2
+        await task
+        assert found == [["view", "short", "find"]] * 3
+
+    asyncio.run(main())
+
+
+def test_a_kind_of_task_that_tells_less_does_not_stop_the_search() -> None:
+    class Own:
+        """Registered with asyncio, as it allows."""
+
+    async def main() -> None:
+        gate, place, own = Gate(), Place(), Own()
+        asyncio._register_task(own)  # type: ignore[arg-type]
+        try:
+            task = asyncio.create_task(serve(place, middle(gate)))
+            with opened_at_last(gate):
+                await held(gate)
+                assert find(place) == ["middle", "inner", "waits"]
+            await task
+        finally:
+            asyncio._unregister_task(own)  # type: ignore[arg-type]
+
+    asyncio.run(main())
+
+
+def test_what_a_worker_was_to_set_is_let_go_soon() -> None:
+    class Result:
+        pass
+
+    async def main() -> None:
+        place, locator, gate = Place(), Locator(ThreadClocks()), Gate()
+
+        def works() -> Result:
+            gate.blocks()
+            return Result()
+
+        async def view() -> weakref.ref[Result]:
+            return weakref.ref(await asyncio.to_thread(works))
+
+        results: list[weakref.ref[Result]] = []
+
+        async def request() -> None:
+            results.append(await view())
+            for _ in range(8):
+                await asyncio.sleep(0)
+                assert find(place, locator) == ["request", "find"]
+            assert results[0]() is None
+
+        task = asyncio.create_task(serve(place, request()))
+        with opened_at_last(gate):
+            await held(gate)
+            for _ in range(3):
+                find(place, locator)
+        await task
 
     asyncio.run(main())
 

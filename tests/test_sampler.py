@@ -469,6 +469,46 @@ def test_nobody_takes_the_gil_in_the_middle_of_a_look_after_the_very_short_inter
     assert looks == [pytest.approx(0.0007)] * len(looks) != []
 
 
+def test_the_intervals_of_the_tick_and_of_a_slot_are_never_set_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each remembers what it set: else one takes the other's for the app's, and it is never put back."""
+    locked: list[bool] = []
+    with sampling(switch_interval=0.7) as sampled:
+        for name in ("hold", "sharpen", "relax", "release"):
+            original = getattr(SwitchInterval, name)
+
+            def checked(self: SwitchInterval, original: Callable[[SwitchInterval], None] = original) -> None:
+                locked.append(sampled.sampler._lock.locked())
+                original(self)
+
+            monkeypatch.setattr(SwitchInterval, name, checked)
+        handle(sampled.context(), sleeper(0.05))
+        sampled.settle()
+    assert len(locked) > 4
+    assert all(locked)
+
+
+def test_what_goes_wrong_with_one_request_takes_no_sample_from_another(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    locate = Look.locate
+    with sampling() as sampled:
+        context = sampled.context()
+        bad = begin(context)
+
+        def failing(self: Look, place: Place) -> Sample | None:
+            if place is bad:
+                raise LookupError("this one")
+            return locate(self, place)
+
+        monkeypatch.setattr(Look, "locate", failing)
+        good = handle(context, sleeper(0.1))
+        end(bad)
+        sampled.settle()
+        assert len(sampled.of(good)) > 5
+        assert not sampled.of(bad)
+    assert "finding a request" in caplog.text
+
+
 # What it may cost.
 
 

@@ -39,8 +39,9 @@ class Budget:
 
     def start(self, now: int) -> None:
         """A pause is over (monotonic ns): it makes no cost look small. Called on the sampler's thread."""
-        self._save(self._share * (now - self._since))
-        self._since, self._used = now, time.thread_time_ns()
+        used = time.thread_time_ns()
+        self._save(self._share * (now - self._since) - (used - self._used))
+        self._since, self._used = now, used
 
     def watch(self, now: int) -> None:
         """Look at the cost, from time to time. Called on the sampler's thread, after its samples."""

@@ -6,11 +6,12 @@ from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from swprof_mw.clock import monotonic_ns
+from swprof_mw.failures import guarded
 from swprof_mw.native import get_ident
 from swprof_mw.profiling.activity import Activity, Doing, held_up
 from swprof_mw.profiling.clocks import ThreadClocks
 from swprof_mw.profiling.locate.collection import no_collection
-from swprof_mw.profiling.locate.locator import Locator, Sample
+from swprof_mw.profiling.locate.locator import Locator, Look, Sample
 from swprof_mw.profiling.locate.strand import State
 from swprof_mw.profiling.stacks import Stacks
 
@@ -87,17 +88,24 @@ class Observer:
         seen: list[tuple[SegmentProfiler, int, Sample | None]] = []
         with no_collection():
             look = self._locator.look()
-            for profiler in due:
-                sample = look.locate(profiler.span)
-                seen.append((profiler, monotonic_ns(), sample))
-            # Its frames are the app's, with all their variables: not a moment longer than needed.
-            del look
+            try:
+                for profiler in due:
+                    sample = self._locate(look, profiler)
+                    seen.append((profiler, monotonic_ns(), sample))
+            finally:
+                # Its frames are the app's, with all their variables: not a moment longer than needed.
+                del look
         # Not before: it reads a file, and lets others have the GIL.
         still = late > min(profiler.period for profiler in due) and self._activity.stood_still(was_due)
         doing = self._activity.look(self._threads(seen), late)
         found = [self._judge(*each, doing, late, still) for each in seen]
         self._ran = set()
         return found
+
+    @guarded("finding a request")
+    def _locate(self, look: Look, profiler: SegmentProfiler) -> Sample | None:
+        """Where a request is. What goes wrong with one takes no sample from the others."""
+        return look.locate(profiler.span)
 
     def _threads(self, seen: list[tuple[SegmentProfiler, int, Sample | None]]) -> set[int]:
         """The threads whose clocks tell what was seen: those that requests are on, or just were."""

@@ -238,7 +238,8 @@ class Sampler:
                     return
                 self._observer.glance(self._live)
                 seconds = self._seconds_to_next()
-            self._switch.sharpen()
+            with self._lock:
+                self._switch.sharpen()
         if seconds:
             self._wake.acquire(True, seconds)
 
@@ -257,7 +258,8 @@ class Sampler:
         """Sleep until something is due, and do it. None instead of True if it failed: then nothing is sampled on."""
         self._sleep()
         # At once: those who lost the GIL to this thread would have it back in the middle of a look.
-        self._switch.relax()
+        with self._lock:
+            self._switch.relax()
         now = monotonic_ns()
         self._admit_waiting(now)
         self._admit_taken(now)

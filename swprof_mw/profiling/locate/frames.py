@@ -144,4 +144,4 @@ def _watches(inside: FrameType | None, frame: FrameType) -> bool:
     if inside is None or (inside.f_code.co_argcount < _HOOK_ARGUMENTS and not inside.f_code.co_flags & CO_VARARGS):
         return False
     given = inside.f_locals.values() if _is_readable(inside) else [frame]
-    return any(value is frame or (isinstance(value, tuple) and frame in value) for value in given)
+    return any(value is frame or (type(value) is tuple and any(each is frame for each in value)) for value in given)

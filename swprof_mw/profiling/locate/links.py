@@ -7,8 +7,8 @@ import concurrent.futures
 import functools
 import sys
 from collections.abc import Collection, Iterable, Iterator
-from contextvars import Context
-from types import BuiltinMethodType, FunctionType, MethodType
+from itertools import islice
+from types import FunctionType, MethodType
 from typing import Any
 
 from swprof_mw.profiling.locate.frames import local
@@ -17,8 +17,8 @@ from swprof_mw.profiling.locate.strand import Strand
 #: So far a callback is searched. `wait_for` around `shield` needs five steps: closure, future, its callback, partial,
 #: future.
 _DEPTH = 5
-#: Most of what callbacks hold.
-_NO_GROUPS = (FunctionType, MethodType, BuiltinMethodType, asyncio.Future, functools.partial, Context, type(None))
+#: Of a partial's arguments, so many are followed.
+_ARGUMENTS = 16
 
 
 #: The ids of futures that are done, and of tasks that may leave a task group.
@@ -86,7 +86,7 @@ def is_over(future: Any) -> bool:
         future.done()
         or (bool(gathered) and all(child.done() for child in gathered))
         or any(
-            isinstance(each, concurrent.futures.Future) and each.done()
+            issubclass(type(each), concurrent.futures.Future) and each.done()
             for held in _held_by(_callbacks(future), 1)
             for each in held
         )
@@ -107,22 +107,26 @@ def _follow(goal: Any) -> Iterator[Ids]:
     kinds = (asyncio.Future, concurrent.futures.Future) if isinstance(goal, asyncio.Future) else asyncio.Future
     for held in _held_by(_callbacks(goal), _DEPTH):
         hosts = {id(host) for each in held if (host := _host(each)) is not None}
-        yield {id(each) for each in held if isinstance(each, kinds)}, hosts
+        yield {id(each) for each in held if issubclass(type(each), kinds)}, hosts
 
 
 def _answered_by(task: Any) -> Any:
     """The future that a task of asgiref's ``async_to_sync`` was made to set: its coroutine holds that one only."""
     frame = getattr(task.get_coro(), "cr_frame", None)
     module = sys.modules.get("asgiref.sync")
-    if frame is None or module is None or frame.f_code is not module.AsyncToSync.main_wrap.__code__:
+    # Perhaps it is only being imported.
+    maker = getattr(module, "AsyncToSync", None)
+    if frame is None or maker is None or frame.f_code is not maker.main_wrap.__code__:
         return task
     return local(frame, "call_result")
 
 
-def children(future: Any) -> Iterable[Any]:
+def children(future: Any) -> Collection[Any]:
     """The futures that a ``gather`` waits for, or that a thread waits for in ``concurrent.futures.wait``."""
-    found = future if isinstance(future, list | tuple | set | frozenset) else getattr(future, "_children", ())
-    return found if isinstance(found, list | tuple | set | frozenset) else ()
+    if type(future).__name__ == "_GatheringFuture":
+        found: Collection[Any] = future._children
+        return found
+    return future if isinstance(future, list | tuple | set | frozenset) else ()
 
 
 def _has_callbacks(future: Any) -> Any:
@@ -147,17 +151,19 @@ def _held_by(callbacks: list[Any], depth: int) -> Iterator[list[Any]]:
 
 def _parts(held: Any) -> Iterable[Any]:
     """A closure's cells, a method's object, a partial's arguments, a future's own callbacks."""
-    if isinstance(held, FunctionType):
+    # By its type alone: what the app's callbacks hold may be lazy, and do anything when it is asked.
+    kind = type(held)
+    if kind is FunctionType:
         return _cells(held)
-    if isinstance(held, MethodType):
+    if kind is MethodType:
         return (held.__self__, held.__func__)
-    if isinstance(held, asyncio.Future):
+    if issubclass(kind, asyncio.Future):
         return _callbacks(held)
-    if isinstance(held, functools.partial):
-        return (held.func, *held.args, *held.keywords.values())
-    if isinstance(held, asyncio.Queue):
+    if issubclass(kind, functools.partial):
+        return (held.func, *held.args[:_ARGUMENTS], *islice(held.keywords.values(), _ARGUMENTS))
+    if issubclass(kind, asyncio.Queue):
         return tuple(getattr(held, "_getters", ()))
-    if type(held).__name__ == "_AsCompletedIterator":
+    if kind.__name__ == "_AsCompletedIterator":
         return (getattr(held, "_done", None),)
     return (getattr(held, "_on_completed_fut", None),) if _host(held) is not None else ()
 
@@ -174,14 +180,7 @@ def _cells(function: FunctionType) -> list[Any]:
 
 def _host(group: Any) -> Any:
     """The task that a task group belongs to, of asyncio's or of anyio's kind; None for anything else."""
-    if isinstance(group, _NO_GROUPS):
+    if type(group).__name__ != "TaskGroup":
         return None
-    scope = getattr(group, "cancel_scope", None) if _is_anyio_group(group) else None
-    if scope is not None:
-        return getattr(scope, "_host_task", None)
-    return getattr(group, "_parent_task", None)
-
-
-def _is_anyio_group(group: Any) -> bool:
-    backend = sys.modules.get("anyio._backends._asyncio")
-    return backend is not None and isinstance(group, backend.TaskGroup)
+    scope = getattr(group, "cancel_scope", None)
+    return getattr(scope, "_host_task", None) or getattr(group, "_parent_task", None)

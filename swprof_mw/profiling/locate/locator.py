@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from types import FrameType
 from typing import Any, NamedTuple
@@ -111,7 +112,7 @@ class Look:
         if place.frame is None:
             return None
         memory = self._requests.get(place) or self._remember(place)
-        sample = memory.sample(self._clocks)
+        sample = memory.sample(self._clocks) if not self._tasks.has_new(place) else None
         if sample is not None:
             return sample
         memory.still = None
@@ -131,7 +132,7 @@ class Look:
             # A task that runs is among those that wait, too.
             others = (strand for strand in waiting if strand not in path and strand.sets is not path[-1].sets)
             strands = [*others, *path]
-            used = {strand.thread_id: self._used_by(strand.thread_id) for strand in path}
+            used = {strand.thread_id: self._used_by(strand) for strand in path}
             memory.still, memory.alone = still(sample, strands, used), not waiting
         return sample
 
@@ -142,8 +143,12 @@ class Look:
             return None
         return ([own], []) if own.works else self._path(place, own, hosted, memory)
 
-    def _used_by(self, thread_id: int) -> int | None:
-        return self._used[thread_id] if thread_id in self._used else self._workers.used(thread_id)
+    def _used_by(self, strand: Strand) -> int | None:
+        """The processor time of a strand's thread, not later than it was found; None if that is not known."""
+        if isinstance(strand.sets, asyncio.Task):
+            return None
+        own = strand.thread_id in self._used
+        return self._used[strand.thread_id] if own else self._workers.used(strand.thread_id)
 
     def _remember(self, place: Place) -> Memory:
         for ended in [known for known in self._requests if known.ended]:

@@ -23,7 +23,7 @@ from swprof_mw.profiling.locate.strand import State, Strand
 #: one. But for so many at least.
 _LOOKING = 300_000
 _AT_ONCE = 32
-#: Tasks that are gone are forgotten once there are so many of them.
+#: Tasks that are gone, or whose requests have ended, are forgotten once there are so many of them.
 _GONE = 1_000
 _RETRIES = 4
 #: A loop that is idle wakes a sleeping task within this, seconds.
@@ -60,8 +60,7 @@ def _sleeps_until(frame: FrameType | None) -> float | None:
 
     In seconds of the monotonic clock.
     """
-    module = sys.modules.get("asyncio.tasks")
-    if frame is None or module is None or frame.f_code is not module.sleep.__code__:
+    if frame is None or frame.f_code is not asyncio.sleep.__code__:
         return None
     timer = local(frame, "h")
     # Not by the loop's own time: uvloop's stands still while the loop is busy.
@@ -122,12 +121,18 @@ class Tasks:
     def __init__(self) -> None:
         self._known: set[Any] = set()
         self._owned: list[tuple[Any, Place]] = []
+        self._crowded = _GONE
 
     def of(self, place: Place) -> list[Any]:
         """The live tasks made by a request's code, its own first task excepted, in the order of their discovery."""
         self._look(place)
         mine = [reference() for reference, owner in self._owned if owner is place]
         return [task for task in mine if task is not None and not task.done()]
+
+    def has_new(self, place: Place) -> bool:
+        """Whether a task runs on the request's loop that was not seen before: it may be the request's."""
+        current = asyncio.current_task(place.loop) if place.loop is not None else None
+        return current is not None and weakref.ref(current) not in self._known
 
     def runs(self, place: Place) -> bool:
         """Whether one of the request's tasks that are known already is being executed at this moment."""
@@ -170,11 +175,17 @@ class Tasks:
 
     def _sort(self, reference: Any, task: Any) -> None:
         """Note whose task this is, once that is settled."""
-        owner = owner_of(task) if task is not None else None
-        if owner is not None or task is None or _is_settled(task):
+        if not isinstance(task, asyncio.Task):  # gone, or somebody's own kind
+            self._known.add(reference)
+            return
+        owner = owner_of(task)
+        if owner is not None or _is_settled(task):
             self._known.add(reference)
         if owner is not None and owner.task is not task and not owner.ended:
             self._owned.append((reference, owner))
+            if len(self._owned) > self._crowded:
+                self._owned = [each for each in self._owned if not each[1].ended]
+                self._crowded = max(2 * len(self._owned), _GONE)
 
 
 def _awaited_by(task: Any) -> Iterator[Any]:

@@ -10,7 +10,8 @@ import functools
 import sys
 from collections.abc import Callable, Collection, Container
 from contextvars import Context
-from types import CodeType, FrameType
+from itertools import islice
+from types import BuiltinMethodType, CodeType, FrameType
 from typing import Any, NamedTuple
 
 from swprof_mw.profiling.clocks import ThreadClocks
@@ -50,7 +51,7 @@ def _from_anyio(frame: FrameType, inside: FrameType | None) -> tuple[Context | N
 
 def _from_asgiref(frame: FrameType, _: FrameType | None) -> tuple[Context | None, Any]:
     """``SyncToAsync.thread_handler``: ``func`` is ``Context.run``."""
-    return _as_context(getattr(local(frame, "func"), "__self__", None)), None
+    return _bound_to(local(frame, "func")), None
 
 
 def _from_thread(frame: FrameType, _: FrameType | None = None) -> tuple[Context | None, Any]:
@@ -80,6 +81,12 @@ _BLOCKING: tuple[tuple[str, str, str], ...] = (
 #: The blocking function is among so many innermost frames.
 _BLOCKED_WITHIN = 8
 
+#: Looks for which it is remembered what threads did, while nobody asks.
+_KEPT = 4
+#: Of the arguments of a call, so many are looked at, and of all that are in them.
+_ARGUMENTS = 16
+_PARTS = 64
+
 #: Where a thread waits for anything that is not known here: what a worker does there is no work.
 _IDLE = ("threading", "Condition.wait", "self")
 
@@ -105,21 +112,31 @@ def _is_loading(module: str) -> bool:
     return bool(getattr(spec, "_initializing", False))
 
 
+# Never by `isinstance` or an attribute: what the app passes to its workers may be lazy, and do anything when asked.
+
+
 def _as_context(found: Any) -> Context | None:
-    return found if isinstance(found, Context) else None
+    return found if type(found) is Context else None
+
+
+def _bound_to(function: Any) -> Context | None:
+    """The Context whose ``run`` this is."""
+    return _as_context(function.__self__) if type(function) is BuiltinMethodType else None
 
 
 def _context_in(call: Any) -> Context | None:
     """The Context whose ``run`` is called, directly or inside of ``functools.partial``, or passed as an argument."""
     parts = [call]
     for part in parts:
-        bound = getattr(part, "__self__", None)
-        if isinstance(bound, Context):
-            return bound
-        if isinstance(part, functools.partial):
-            parts += (part.func, *part.args, *part.keywords.values())
-        elif isinstance(part, tuple):
-            parts += part
+        context = _bound_to(part)
+        if context is not None:
+            return context
+        if issubclass(type(part), functools.partial):
+            parts += (part.func, *part.args[:_ARGUMENTS], *islice(part.keywords.values(), _ARGUMENTS))
+        elif type(part) is tuple:
+            parts += part[:_ARGUMENTS]
+        if len(parts) > _PARTS:
+            break
     return None
 
 
@@ -145,14 +162,20 @@ class Workers:
         self._thread_run = 0
         # What each thread does, and its processor time when that was so.
         self._seen: dict[int, tuple[int | None, list[Work]]] = {}
+        self._unread = 0
 
     def refresh(self) -> None:
-        """Look the known functions up, if the app has loaded modules since."""
+        """A look begins: look the known functions up, if the app has loaded modules since."""
+        self._unread += 1
+        if self._unread > _KEPT:
+            # It holds the futures that the threads were to set.
+            self._seen.clear()
         if len(sys.modules) == self._modules:
             return
         # A module that is just being imported counts already, but does not have its functions yet.
         known = {module for module, *_ in (*_ENTRIES, *_BLOCKING, *_LOOPS)}
         self._modules = 0 if any(map(_is_loading, known)) else len(sys.modules)
+        self._seen.clear()
         self._codes = []
         self._entries = {self._hold(module, name): entry for module, name, entry in _ENTRIES}
         self._blocking = {self._hold(module, name): variable for module, name, variable in _BLOCKING}
@@ -192,6 +215,9 @@ class Workers:
             threads: by identifier, their innermost frames; those that run on are looked at again.
             only: the identifiers of those to read; None for all.
         """
+        self._unread = 0
+        if only is None:
+            self._seen = {thread_id: seen for thread_id, seen in self._seen.items() if thread_id in threads}
         wanted = threads if only is None else threads.keys() & only
         used = {thread_id: self._clocks.used(thread_id) for thread_id in wanted}
         moved = [thread_id for thread_id, now in used.items() if now is None or self._moved_since(thread_id, now)]

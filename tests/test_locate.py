@@ -1130,24 +1130,24 @@ async def lazy_argument(gate: Gate) -> None:
 
 
 async def lazy_callback(gate: Gate) -> None:
-    work_ = asyncio.get_running_loop().run_in_executor(None, lazy_work, gate)
-    work_.add_done_callback(functools.partial(lambda *_: None, Lazy()))
-    await asyncio.gather(work_, inner(gate))
+    helper = asyncio.create_task(inner(gate))
+    helper.add_done_callback(functools.partial(lambda *_: None, Lazy()))
+    await gate.waits()
 
 
 def lazy_work(gate: Gate, *_: object) -> None:
     gate.blocks()
 
 
-@pytest.mark.parametrize("scene", [lazy_argument, lazy_callback])
-def test_what_the_app_passes_on_is_never_asked_anything(scene: AsyncScene) -> None:
+@scenes({lazy_argument: ["lazy_work", "blocks"], lazy_callback: ["waits"]})
+def test_what_the_app_passes_on_is_never_asked_anything(scene: AsyncScene, inside: list[str]) -> None:
     async def main() -> None:
         gate, place = Gate(), Place()
         task = asyncio.create_task(serve(place, scene(gate)))
         with opened_at_last(gate):
             await held(gate)
             await asyncio.sleep(0.02)
-            assert find(place) == [scene.__name__, "lazy_work", "blocks"]
+            assert find(place) == [scene.__name__, *inside]
         await task
 
     asyncio.run(main())

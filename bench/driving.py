@@ -83,7 +83,7 @@ class Plan:
     clients: int = 30
     pause: float = 0.3
     quiet: float = 6.0
-    patience: float = 40.0
+    patience: float = 180.0
 
     def phases(self, kind: Kind) -> list[Phase]:
         """Each style, and each threshold of the profiled requests."""

@@ -88,8 +88,9 @@ def test_a_tool_sees_beside_us_what_it_sees_without(version: str, tool: type[Too
 def test_our_profile_shows_the_requests_own_functions_beside_it(version: str, tool: type[Tool]) -> None:
     result = runs()[version].result()[tool.name]
     assert result["missing"] == []
-    own = [stack for stack in result["stacks"] if any(".own_" in line for line in stack)]
-    assert len(own) >= 0.95 * len(result["stacks"])
+    # A slow tool makes the framework's part of the request longer, too: of some thirty samples that may be two.
+    others = [stack for stack in result["stacks"] if not any(".own_" in line for line in stack)]
+    assert len(others) <= max(2, 0.05 * len(result["stacks"])), others
 
 
 async def in_executor(function: Callable[[], int]) -> int:

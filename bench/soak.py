@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import itertools
-import os
 import re
 import sys
 import threading
@@ -20,12 +19,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from bench.census import State
-from bench.driving import KINDS, ROOT, Driven, Kind, driven, uncaught
+from bench.driving import KINDS, Driven, Kind, driven, uncaught
 from bench.flat import COLUMNS, faults, row
 from bench.steady import Ask, Load
 from swprof_mw.cli.client import OapClient, Request, TaskRefused
-from tests.oap.server import Child
 from tests.relay import Relay
+from tests.servers import collector
 from tests.waiting import eventually
 
 SECONDS = 600.0
@@ -66,19 +65,6 @@ VARIANTS = (
     Variant("sync", 4, 10, 100),
     Variant("async", 9, 10, 100),
 )
-
-
-@contextlib.contextmanager
-def collector() -> Iterator[tuple[int, str]]:
-    """A collector in a process of its own: its agents' port, and the address of its queries."""
-    command = [sys.executable, "-m", "swprof_mw", "collector", "--grpc-port", "0", "--http-port", "0"]
-    child = Child(command, {**os.environ, "PYTHONUNBUFFERED": "1"}, ROOT)
-    try:
-        found = eventually(lambda: re.search(r"agents +\S+:(\d+)\nGraphQL +(\S+)", child.output()), "a collector")
-        assert found, child.tail()
-        yield int(found[1]), found[2]
-    finally:
-        child.stop()
 
 
 class Flapping:
@@ -243,7 +229,8 @@ def told(each: Service) -> bool:
 def run(seconds: float) -> list[str]:
     """What is not as it should be."""
     with contextlib.ExitStack() as stack:
-        port, url = stack.enter_context(collector())
+        backend, url = stack.enter_context(collector())
+        port = int(backend.rpartition(":")[2])
         line, client = stack.enter_context(Relay(port)), OapClient(url)
         services = [stack.enter_context(service(name, line, client)) for name in SERVERS]
         for each in services:

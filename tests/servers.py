@@ -5,14 +5,18 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import re
 import socket
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tests.oap.server import Child, StartError, free_ports
+from tests.waiting import eventually
+
+ROOT = Path(__file__).resolve().parent.parent
 
 START_SECONDS = 20
 ANSWER_SECONDS = 5
@@ -164,3 +168,16 @@ def _answers(port: int, path: str | None) -> bool:
     finally:
         asked.close()
     return True
+
+
+@contextlib.contextmanager
+def collector() -> Iterator[tuple[str, str]]:
+    """The embedded collector in a process of its own: its agents' address, and the one of its queries."""
+    command = [sys.executable, "-m", "swprof_mw", "collector", "--grpc-port", "0", "--http-port", "0"]
+    child = Child(command, {**os.environ, "PYTHONUNBUFFERED": "1"}, ROOT)
+    try:
+        found = eventually(lambda: re.search(r"agents +(\S+:\d+)\nGraphQL +(\S+)", child.output()), "a collector")
+        assert found, child.tail()
+        yield found[1], found[2]
+    finally:
+        child.stop()

@@ -135,6 +135,15 @@ def test_a_request_is_found_where_it_is(
     assert not any("stranger" in stack or "helper" in stack for stack in stacks)
 
 
+def joins(spawned: Handler, place: Place, locator: Locator) -> None:
+    """A watched request that waits for a greenlet it spawned."""
+    place.enter(sys._getframe())
+    locator.watch(place)
+    gevent.spawn(spawned).join()
+    place.leave()
+    locator.unwatch(place)
+
+
 def test_what_a_request_spawned_is_not_forgotten_before_it_is_sampled() -> None:
     """Nothing is sampled yet: it waits for its slot, or for its minimum duration."""
     place, locator = Place(), Locator(ThreadClocks())
@@ -149,14 +158,7 @@ def test_what_a_request_spawned_is_not_forgotten_before_it_is_sampled() -> None:
     def spawned() -> None:
         gevent.spawn(looks).join()
 
-    def request() -> None:
-        place.enter(sys._getframe())
-        locator.watch(place)
-        gevent.spawn(spawned).join()
-        place.leave()
-        locator.unwatch(place)
-
-    gevent.spawn(request).get()
+    gevent.spawn(joins, spawned, place, locator).get()
     assert [name for name in found[0] if name in ("spawned", "looks")] == ["spawned", "looks"]
     locator.forget_ended()
     assert not locator._sources.spawned._seen
@@ -176,15 +178,8 @@ def test_what_ran_when_a_look_began_is_not_shown_for_the_greenlet_that_runs_when
         assert sample is not None
         found.append([code.co_name for code, _ in sample.positions])
 
-    def request() -> None:
-        place.enter(sys._getframe())
-        locator.watch(place)
-        gevent.spawn(spawned).join()
-        place.leave()
-        locator.unwatch(place)
-
     gevent.spawn_later(0.005, foreign)
-    gevent.spawn(request).get()
+    gevent.spawn(joins, spawned, place, locator).get()
     assert "foreign" not in found[0]
     assert "spawned" in found[0]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import re
 import subprocess
@@ -11,7 +10,6 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
 from types import FrameType
@@ -30,6 +28,7 @@ from swprof_mw.statistics import Queue
 from tests.doubles import MS, Sampled, begin, end, sampling, wait_until
 from tests.faulty import Backend
 from tests.recorded import Recorded
+from tests.servers import collector
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -244,18 +243,6 @@ def longest_hold(seconds: float) -> float:
     return found
 
 
-@contextlib.contextmanager
-def collector() -> Iterator[str]:
-    """The address of an embedded collector in a process of its own: its threads are not among those measured."""
-    command = [sys.executable, "-m", "swprof_mw", "collector", "--grpc-port", "0", "--http-port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline().split()[1]
-        finally:
-            process.terminate()
-
-
 def segment(number: int) -> Segment:
     """One with all that an exception leaves in it."""
     stack = "\n".join(f'File "app/module_{line}.py", line {line}, in function_{line}' for line in range(50))
@@ -269,7 +256,7 @@ STACK = tuple(f"package/module_{line}.py.function_{line}: {line}" for line in ra
 
 
 def test_what_is_reported_keeps_the_gil_from_nobody() -> None:
-    with collector() as address:
+    with collector() as (address, _):
         reporter = Reporter(Config.load({"backend_services": address}, environ={}))
         reporter.start()
 

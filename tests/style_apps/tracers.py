@@ -21,6 +21,11 @@ _TOOL_IDS = range(6)
 _EXECUTOR = os.path.join("concurrent", "futures", "thread.py")
 
 
+def _is_of_executor(frame: FrameType) -> bool:
+    """Whether this is the function in which an executor's thread works."""
+    return frame.f_code.co_name == "run" and frame.f_code.co_filename.endswith(_EXECUTOR)
+
+
 class Following(Tool):
     """Counts the events of the requests' own functions, with the names of their variables, and the threads."""
 
@@ -86,7 +91,7 @@ class EveryLine(ThreadingTrace):
     hides_workers = True
 
     def follow(self, frame: FrameType, event: str, arg: Any) -> Any:
-        if event == "line" and frame.f_code.co_name == "run" and frame.f_code.co_filename.endswith(_EXECUTOR):
+        if event == "line" and _is_of_executor(frame):
             time.sleep(0.015)
         super().follow(frame, event, arg)
         return self.function
@@ -98,7 +103,7 @@ class SlowCalls(ThreadingTrace):
     name = "a slow tracer of calls"
 
     def follow(self, frame: FrameType, event: str, arg: Any) -> Any:
-        if frame.f_code.co_name == "run" and frame.f_code.co_filename.endswith(_EXECUTOR):
+        if _is_of_executor(frame):
             time.sleep(0.015)
         return super().follow(frame, event, arg)
 
@@ -142,7 +147,7 @@ class SlowProfile(SysProfile):
     name = "a slow profiler"
 
     def follow(self, frame: FrameType, event: str, arg: Any) -> Any:
-        if frame.f_code.co_name == "run" and frame.f_code.co_filename.endswith(_EXECUTOR):
+        if _is_of_executor(frame):
             time.sleep(0.015)
         return super().follow(frame, event, arg)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Callable
 from inspect import CO_OPTIMIZED, CO_VARARGS
 from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType, GeneratorType
 from typing import Any
@@ -57,6 +58,17 @@ def positions_of(top: FrameType) -> list[Position]:
         frame = frame.f_back
     found.reverse()
     return found
+
+
+def positions_while(thread_id: int, runs: Callable[[], bool]) -> list[Position] | None:
+    """The positions of a thread's stack, if what ``runs`` tells was true when they were found; else None.
+
+    Torn, the stack might be another request's. So ``runs`` is asked after it was taken, and it has to be there still.
+    """
+    top = sys._current_frames().get(thread_id)
+    if top is None or not runs() or sys._current_frames().get(thread_id) is not top:
+        return None
+    return positions_of(top)
 
 
 def awaiting(coroutine: Any, after: FrameType | None = None) -> tuple[list[Position], FrameType | None] | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any
 
 from swprof_mw.failures import guarded
 from swprof_mw.native import get_ident
-from swprof_mw.profiling.locate.frames import inward, positions_of
+from swprof_mw.profiling.locate.frames import inward, positions_of, positions_while
 from swprof_mw.profiling.locate.place import Place, current_greenlet
 from swprof_mw.profiling.locate.strand import State, Strand
 
@@ -137,13 +138,12 @@ def running(children: list[Any], place: Place) -> Strand | None:
     """The strand of whichever of these greenlets runs right now; None if none does."""
     for child in children:
         for _ in range(_RETRIES):
-            # It is the greenlet's only if that ran after it was taken, and it is there still: the hub may switch to
-            # another request's meanwhile.
-            top = sys._current_frames().get(place.thread_id)
-            if top is None or not _runs(child):
+            # The hub may switch to another request's meanwhile.
+            positions = positions_while(place.thread_id, partial(_runs, child))
+            if positions is not None:
+                return Strand(positions, State.ON_THREAD, place.thread_id, sets=child)
+            if not _runs(child):
                 break
-            if sys._current_frames().get(place.thread_id) is top:
-                return Strand(positions_of(top), State.ON_THREAD, place.thread_id, sets=child)
     return None
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from swprof_mw.profiling.clocks import ThreadClocks
 from swprof_mw.profiling.locate import greenlets, tasks
-from swprof_mw.profiling.locate.frames import Position, inward, look_again, positions_of
+from swprof_mw.profiling.locate.frames import Position, inward, look_again, positions_while
 from swprof_mw.profiling.locate.links import Links, children
 from swprof_mw.profiling.locate.memory import Memory, still
 from swprof_mw.profiling.locate.place import Place
@@ -195,7 +195,7 @@ class Look:
         if task is not None:
             return Strand(positions, State.ON_THREAD, place.thread_id, sets=task), []
         if self._workers.runs_others(positions):
-            *hosted, (own, _) = self._workers.inside(place.thread_id, top, entry)
+            *hosted, (own, _) = self._workers.on_thread(place.thread_id, top, entry)
             own.sets = place.greenlet
             return own, hosted
         waits_on = self._workers.blocked_on(top)
@@ -205,13 +205,10 @@ class Look:
         """The strand of a task that runs a greenlet inside, as SQLAlchemy's asyncio extension does; else None.
 
         The greenlet's stack does not lead out to the task. So it is the task's only if the task runs both before and
-        after that stack is found, on a stack that is no event loop's: or, torn, it might be another request's.
+        after that stack is found, and it is no event loop's.
         """
-        top = sys._current_frames().get(place.thread_id)
-        if top is None or not tasks.is_running(task) or sys._current_frames().get(place.thread_id) is not top:
-            return None
-        positions = positions_of(top)
-        if self._workers.runs_others(positions):
+        positions = positions_while(place.thread_id, lambda: tasks.is_running(task))
+        if positions is None or self._workers.runs_others(positions):
             return None
         return Strand(positions, State.ON_THREAD, place.thread_id, sets=task)
 

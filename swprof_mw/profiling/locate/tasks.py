@@ -131,7 +131,7 @@ class Tasks:
 
     def has_new(self, place: Place) -> bool:
         """Whether a task runs on the request's loop that was not seen before: it may be the request's."""
-        current = asyncio.current_task(place.loop) if place.loop is not None else None
+        current = _current(place)
         return current is not None and weakref.ref(current) not in self._known
 
     def runs(self, place: Place) -> bool:
@@ -160,8 +160,7 @@ class Tasks:
         if not new:
             return
         # The one that runs, and those that the request awaits, come first: among thousands, their turn might be late.
-        current = asyncio.current_task(place.loop) if place.loop is not None else None
-        for task in filter(None, (current, *_awaited_by(place.task))):
+        for task in filter(None, (_current(place), *_awaited_by(place.task))):
             reference = weakref.ref(task)
             if reference in new:
                 new.discard(reference)
@@ -188,12 +187,17 @@ class Tasks:
                 self._crowded = max(2 * len(self._owned), _GONE)
 
 
+def _current(place: Place) -> Any:
+    """The task that runs on the request's event loop; None if none does, or it has no loop."""
+    return asyncio.current_task(place.loop) if place.loop is not None else None
+
+
 def _awaited_by(task: Any) -> Iterator[Any]:
     """The tasks that a task awaits, directly or gathered, and those that they await."""
     found = [task]
     for waiting in found:
         future = getattr(waiting, "_fut_waiter", None)
-        for child in (future, *(getattr(future, "_children", None) or ())):
+        for child in (future, *children(future)):
             if isinstance(child, asyncio.Task) and child not in found and len(found) < _AT_ONCE:
                 found.append(child)
                 yield child

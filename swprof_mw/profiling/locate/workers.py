@@ -169,13 +169,13 @@ class Workers:
         self._unread += 1
         if self._unread > _KEPT:
             # It holds the futures that the threads were to set.
-            self._seen.clear()
+            self.forget()
         if len(sys.modules) == self._modules:
             return
         # A module that is just being imported counts already, but does not have its functions yet.
         known = {module for module, *_ in (*_ENTRIES, *_BLOCKING, *_LOOPS)}
         self._modules = 0 if any(map(_is_loading, known)) else len(sys.modules)
-        self._seen.clear()
+        self.forget()
         self._codes = []
         self._entries = {self._hold(module, name): entry for module, name, entry in _ENTRIES}
         self._blocking = {self._hold(module, name): variable for module, name, variable in _BLOCKING}
@@ -225,7 +225,7 @@ class Workers:
             # After the clocks: what is remembered beside a time is never older than it.
             look_again(threads)
             for thread_id in moved:
-                self._seen[thread_id] = (used[thread_id], self._read(thread_id, threads[thread_id]))
+                self._seen[thread_id] = (used[thread_id], self.on_thread(thread_id, threads[thread_id]))
         return [work for thread_id in used for work in self._seen[thread_id][1]]
 
     def used(self, thread_id: int) -> int | None:
@@ -248,18 +248,15 @@ class Workers:
         return Strand(positions, State.ON_THREAD, thread.ident, self.blocked_on(top), thread)
 
     def forget(self) -> None:
-        """Drop what is remembered of threads: nothing is sampled, or other requests are looked for."""
+        """Drop what is remembered of threads: it would be read otherwise now, or nobody asks any more."""
         self._seen.clear()
 
     def runs_others(self, positions: list[Position]) -> bool:
         """Whether a thread at these positions runs an event loop, or what other threads want of it."""
         return any(id(code) in self._loops for code, _ in positions)
 
-    def inside(self, thread_id: int, top: FrameType, end: FrameType) -> list[Work]:
-        """As ``read``, of one thread and only inside of the frame ``end``, whose own strand is the last one."""
-        return self._read(thread_id, top, end)
-
-    def _read(self, thread_id: int, top: FrameType, end: FrameType | None = None) -> list[Work]:
+    def on_thread(self, thread_id: int, top: FrameType, end: FrameType | None = None) -> list[Work]:
+        """As ``read``, of one thread, moved or not; only inside of the frame ``end``, whose own strand is the last."""
         known = self._known
         frames: list[FrameType] = []
         marked: list[int] = []

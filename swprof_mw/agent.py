@@ -158,15 +158,12 @@ def attach(config: Config, default_name: str) -> Service | None:
     """The service of an app in this process's agent, which is started if it is the first; None: the process ends.
 
     Raises:
-        ConfigError: there is no name for the service, the process-wide settings differ from another app's, or the
-            server lets no threads run.
+        ConfigError: there is no name for the service, or the process-wide settings differ from another app's.
     """
     global _agent
     name = config.service_name or default_name
     if not name:
         raise ConfigError("service_name is not set, and the app has no name of its own")
-    if not servers.threads_run():
-        raise ConfigError("uWSGI lets no threads run; start it with enable-threads")
     with _lock:
         if _over:
             return None

@@ -7,6 +7,8 @@ import logging
 import sys
 from typing import Any
 
+from swprof_mw import servers
+
 logger = logging.getLogger("swprof_mw")
 
 #: Where the interpreters of a process are told apart: from Python 3.13 on, and before.
@@ -34,6 +36,8 @@ def why_not() -> str:
         return "it runs in the main interpreter only, and this is another (mod_wsgi: WSGIApplicationGroup %{GLOBAL})"
     if _is_eventlet():
         return "it does not run under eventlet"
+    if not servers.threads_run():
+        return "uWSGI lets no threads run; start it with enable-threads"
     return ""
 
 

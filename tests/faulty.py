@@ -88,7 +88,7 @@ class Backend:
         client_ca: PEM of the authority that clients' certificates must come from; None: they need none.
 
     Attributes:
-        tls: what it presents from the next start on.
+        tls, client_ca: what it presents, and asks for, from the next start on.
         received: every call so far, also those that failed.
         commands: what a query is answered with, by the service that asks; each is sent once.
         faults: by method; ``*`` is for all the others.
@@ -101,7 +101,7 @@ class Backend:
         self.port = 0
         self._token = token
         self.tls = tls
-        self._client_ca = client_ca
+        self.client_ca = client_ca
         self._hits: dict[str, int] = {}
         self._server: grpc.Server | None = None
         self._changed = threading.Condition()
@@ -124,7 +124,7 @@ class Backend:
         if self.tls is None:
             self.port = server.add_insecure_port(where)
         else:
-            credentials = grpc.ssl_server_credentials([self.tls], self._client_ca, self._client_ca is not None)
+            credentials = grpc.ssl_server_credentials([self.tls], self.client_ca, self.client_ca is not None)
             self.port = server.add_secure_port(where, credentials)
         server.start()
         self._server = server

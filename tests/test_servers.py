@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from swprof_mw import agent, servers
+import swprof_mw
+from swprof_mw import agent, runtime, servers
 from swprof_mw.application import Application
 from tests.recorded import Recorded
 
@@ -53,9 +54,11 @@ def test_where_no_threads_run_one_line_says_so(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     uwsgi(monkeypatch, {})
+    monkeypatch.setattr(runtime, "reason", "")
     application = Application(7001, {"service_name": "shop"})
     for _ in range(3):
         assert application.begin("GET", "/") is None
+    assert swprof_mw.stats().off == "uWSGI lets no threads run; start it with enable-threads"
     assert caplog.messages == ["swprof_mw is off: uWSGI lets no threads run; start it with enable-threads"]
     assert caplog.records[0].levelno == logging.ERROR
     assert agent.current() is None

@@ -168,6 +168,31 @@ def test_every_call_carries_the_token(files: Files, report: Report) -> None:
         assert {(call.token, call.answered) for call in started.received} == {(TOKEN, True)}
 
 
+def test_files_that_are_renewed_in_place_are_read_for_the_next_connection(
+    files: Files, report: Report, tmp_path: Path
+) -> None:
+    trusted, key, certificate = (tmp_path / name for name in ("trusted.pem", "our.key", "our.pem"))
+
+    def install(authority: Authority, pair: Pair) -> None:
+        for path, source in ((trusted, authority.certificate), (key, pair[0]), (certificate, pair[1])):
+            path.write_bytes(source.read_bytes())
+
+    install(files.authority, files.client)
+    with backend(files.server, files.authority) as started:
+        loop = report(started.address, tls_ca=str(trusted), tls_key=str(key), tls_cert=str(certificate))
+        all_arrives(started)
+        # The backend comes back with a certificate of the other authority, and asks for one of that from us.
+        started.stop()
+        key_file, chain_file = files.unknown
+        started.tls = key_file.read_bytes(), chain_file.read_bytes()
+        started.client_ca = files.stranger.certificate.read_bytes()
+        install(files.stranger, files.unknown_client)
+        before = len(started.received)
+        started.start()
+        loop.report_segment(segment(1))
+        started.wait(lambda: any(call.method == SEGMENTS and call.answered for call in started.received[before:]))
+
+
 # What does not, and what is said of it.
 
 

@@ -1,0 +1,181 @@
+"""One measurement, in a process of its own: ``python -m bench.peers.worker requests "official agent" flask …``
+
+Prints what it found as a line of JSON. Needs no packages but those of the variant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import importlib
+import json
+import os
+import socket
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+from bench.peers import apps, variants
+
+#: Requests before it counts.
+WARMING = 1_000
+#: Requests before a process's memory is looked at, and seconds that it then is idle.
+SETTLED = 3_000
+IDLE = 10.0
+_PATIENCE = 30.0
+#: A peer that has lost something is waited for no longer, s.
+_LOST = 3.0
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Backend:
+    """What the sink at this port says has come."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port))
+        self._file = self._socket.makefile("rb")
+
+    def came(self, kind: str) -> int:
+        """How much of that kind. Over a bare socket: peers trace the usual clients."""
+        self._socket.sendall(b"GET / HTTP/1.1\r\nHost: sink\r\n\r\n")
+        length = 0
+        while (line := self._file.readline().strip()) != b"":
+            if line.lower().startswith(b"content-length:"):
+                length = int(line.split(b":")[1])
+        return int(json.loads(self._file.read(length))[kind])
+
+
+class Requests:
+    """Requests to an app with one peer in it.
+
+    Attributes:
+        backend: what has come there.
+        made: so many requests so far.
+    """
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.backend = Backend(options.http)
+        self.made = 0
+        shape = apps.Shape(options.routes, options.chunks, options.at_once)
+        sinks = variants.Sinks(options.grpc, options.http)
+        self._peer = variants.put_in(options.variant, options.framework, sinks, shape)
+        self._run = self._peer.requests(options.framework, shape)
+        self._reports = options.variant not in (variants.BARE, variants.PROFILED_ONLY)
+
+    def make(self, count: int) -> list[int]:
+        """So many, and all is sent that they leave; the times that they took, ns."""
+        times: list[int] = []
+        while len(times) < count:
+            some = self._run(min(self._peer.chunk, count - len(times)))
+            times += some
+            self.made += len(some)
+            self._peer.flush()
+            if self._reports:
+                until(lambda: self.backend.came("requests") >= self.made, _LOST)
+        return times
+
+
+def until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Whether it holds within that time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def requests(options: argparse.Namespace) -> dict[str, float]:
+    """``cpu``: processor time of the process, sending included; ``median`` and ``p99`` of what a request took; µs.
+
+    ``reported``: the share of all requests that the backend has heard of.
+    """
+    made = Requests(options)
+    made.make(10)
+    if options.task:
+        assert until(lambda: made.backend.came("asked") >= 2, _PATIENCE), "no task was asked for"
+        time.sleep(0.5)
+    made.make(WARMING)
+    gc.collect()
+    began = time.process_time_ns()
+    times = made.make(options.requests)
+    used = time.process_time_ns() - began
+    times.sort()
+    return {
+        "cpu": used / len(times) / 1e3,
+        "median": statistics.median(times) / 1e3,
+        "p99": times[int(len(times) * 0.99)] / 1e3,
+        "reported": made.backend.came("requests") / made.made,
+    }
+
+
+def process(options: argparse.Namespace) -> dict[str, float]:
+    """``import``: what is needed beside the framework, ms, and ``grpc``: whether that is imported by then.
+
+    ``first``: the first request, ms. ``memory``, MB, and ``threads``: after some thousands of them. ``idle``: the share
+    of a processor that is used while nothing is asked for.
+    """
+    _import_framework(options.framework)
+    began = time.perf_counter()
+    for module in variants.modules(options.variant, options.framework):
+        importlib.import_module(module)
+    imported = time.perf_counter() - began
+    has_grpc = "grpc" in sys.modules
+    made = Requests(options)
+    [first] = made.make(1)
+    made.make(SETTLED)
+    gc.collect()
+    with open("/proc/self/statm") as statm:
+        memory = int(statm.read().split()[1]) * _PAGE
+    before = time.process_time_ns()
+    time.sleep(IDLE)
+    return {
+        "import": imported * 1e3,
+        "grpc": has_grpc,
+        "first": first / 1e6,
+        "memory": memory / 1e6,
+        "threads": len(os.listdir("/proc/self/task")),
+        "idle": (time.process_time_ns() - before) / 1e9 / IDLE,
+    }
+
+
+def _import_framework(name: str) -> None:
+    """All of it that the app needs: what is imported with a peer after it is the peer's."""
+    needed = {
+        "flask": ("flask",),
+        "django": (
+            "django",
+            "django.conf",
+            "django.http",
+            "django.urls",
+            "django.core.wsgi",
+            "django.core.handlers.wsgi",
+        ),
+        "starlette": ("starlette.applications", "starlette.responses", "starlette.routing"),
+        "fastapi": ("fastapi", "fastapi.responses"),
+    }
+    for module in needed[name]:
+        importlib.import_module(module)
+
+
+def main() -> None:
+    """As the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("question", choices=("requests", "process"))
+    parser.add_argument("variant")
+    parser.add_argument("framework", choices=tuple(apps.ENDPOINTS))
+    parser.add_argument("grpc", type=int)
+    parser.add_argument("http", type=int)
+    parser.add_argument("--requests", type=int, default=1_000)
+    parser.add_argument("--task", action="store_true", help="wait for a profile task")
+    parser.add_argument("--routes", type=int, default=0)
+    parser.add_argument("--chunks", type=int, default=0)
+    parser.add_argument("--at-once", type=int, default=1)
+    options = parser.parse_args()
+    print(json.dumps({"requests": requests, "process": process}[options.question](options)), flush=True)
+    os._exit(0)  # a peer's threads may hold up the interpreter's end
+
+
+if __name__ == "__main__":
+    main()

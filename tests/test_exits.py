@@ -68,8 +68,7 @@ ENDS = {
     "normal": "end()",
     "exit": "end(); sys.exit(0)",
     "exception": "end(); raise KeyError('a mistake of the app')",
-    # Whoever starts the tests in the background may have it ignored.
-    "SIGINT": "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); wait()",
+    "SIGINT": "wait()",
     "SIGTERM": "import signal; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); wait()",
     "thread": "threading.Thread(target=end).start(); wait_for(lambda: agent.current() is not None)",
 }

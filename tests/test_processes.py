@@ -40,7 +40,7 @@ FETCHED = 2_000
 #: What servers write at their end, or not, as it happens: gunicorn's workers may be told to end as they begin.
 _AT_TIMES = re.compile(
     "Waiting for connections to close|Maximum request limit|Waiting for background tasks"
-    "|Waiting for N connections to finish|was sent SIGTERM"
+    "|Waiting for N connections to finish|was sent SIGTERM|Terminated child process"
 )
 _NUMBERS = re.compile(r"0x[0-9a-f]+|/tmp/tmp\w+|\d+(\.\d+)?")
 

@@ -25,6 +25,10 @@ class TraceFilter:
         self._kept = 0
         self._shown: dict[str, int] = {}
 
+    def wants(self, endpoint: str) -> bool:
+        """Whether it would be sent if the request were over now; nothing is counted."""
+        return not self._only_profiled or self._is_due(endpoint, monotonic_ns())
+
     def keeps(self, endpoint: str) -> bool:
         """Whether the segment of a request of ``endpoint`` that was not profiled is sent."""
         if self._only_profiled:
@@ -33,13 +37,16 @@ class TraceFilter:
 
     def _first_in_a_while(self, endpoint: str) -> bool:
         now = monotonic_ns()
-        last = self._shown.get(endpoint)
-        if last is not None and now - last < SHOWN_EVERY:
+        if not self._is_due(endpoint, now):
             return False
         if len(self._shown) >= _ENDPOINTS:
             self._shown.clear()
         self._shown[endpoint] = now
         return True
+
+    def _is_due(self, endpoint: str, now: int) -> bool:
+        last = self._shown.get(endpoint)
+        return last is None or now - last >= SHOWN_EVERY
 
     def _among_the_first(self) -> bool:
         window = monotonic_ns() // _SAMPLING_WINDOW

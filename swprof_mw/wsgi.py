@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from swprof_mw.failures import guarded
+from swprof_mw.profiling.locate.place import current_request
 from swprof_mw.span import FAILED, EntrySpan, Span
 
 if TYPE_CHECKING:
@@ -35,25 +35,26 @@ class WSGIEntry:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request. Raises what the app raises."""
-        exchange = self._open(environ)
-        if exchange is None:
+        span = self._open(environ)
+        if span is None:
             return self.app(environ, start_response)
+        exchange = Exchange(span)
         try:
             body = exchange.run(self.app, environ, exchange.listening(start_response))
         except BaseException:
-            exchange.span.end(FAILED)
+            span.end(FAILED)
             raise
         # In no variable here: a traceback that the app keeps also keeps this frame, and would keep what we return.
         return exchange.handed_on(environ, body)
 
     @guarded("reading the WSGI environ")
-    def _open(self, environ: dict[str, Any]) -> Exchange | None:
+    def _open(self, environ: dict[str, Any]) -> EntrySpan | None:
         """The request that begins; None where there is nothing to do: not traced, or an outer adapter has it."""
         method, path = str.upper(environ["REQUEST_METHOD"]), raw_path(environ)
         # Whatever happens, an environ that the app copied from another request's does not lead to that one's span.
         environ[SPAN] = None
         environ[SPAN] = span = self.application.begin(method, path, *caller(environ))
-        return Exchange(span) if isinstance(span, EntrySpan) else None
+        return span if isinstance(span, EntrySpan) else None
 
 
 def raw_path(environ: Mapping[str, Any]) -> str:
@@ -117,7 +118,7 @@ class Exchange:
     def run(self, function: Callable[..., R], *args: Any) -> R:
         """Run some of the app's code as the request's. What it raises is noted in the span and passes on."""
         span = self.span
-        token = span.activate()
+        token = current_request.set(span)
         span.enter(sys._getframe())
         try:
             return function(*args)
@@ -133,9 +134,10 @@ class Exchange:
 
     @guarded("reading a WSGI status")
     def _note(self, status: Any) -> None:
-        # A server may be content with more than PEP 3333 allows; then so are we.
-        with suppress(ValueError, TypeError):
+        try:
             self.status = int(status[:3])
+        except (ValueError, TypeError):
+            return  # a server may be content with more than PEP 3333 allows; then so are we
 
     def end(self) -> None:
         """The request is over."""
@@ -143,7 +145,7 @@ class Exchange:
 
     def handed_on(self, environ: Mapping[str, Any], body: Iterable[bytes]) -> Iterable[bytes]:
         """What the server gets in place of the app's body: the request ends with it, or now."""
-        wrapped = self._wrap(environ, body)
+        wrapped = self._wrap(environ, body) if self.span.is_wanted else None
         if wrapped is None:
             self.end()
             return body
@@ -157,9 +159,9 @@ class Exchange:
         or identity, which any wrapper of ours would lose: a file in its own wrapper, which it sends by ``sendfile``; an
         object that cannot be iterated over, and says for example that the app has answered already.
         """
-        if _is_plain(body) or _is_file(environ, body):
-            return None
         kind = type(body)
+        if kind in _PLAIN or _is_plain(body) or _is_file(environ, body):
+            return None
         if not (hasattr(kind, "__iter__") or hasattr(kind, "__getitem__")):
             return None
         return (SizedBody if hasattr(kind, "__len__") else Body)(self, body)
@@ -170,7 +172,7 @@ _PLAIN = (list, tuple, bytes, str, bytearray)
 
 def _is_plain(body: object) -> bool:
     """Whether ``body`` holds all of its chunks, and has nothing to close."""
-    return type(body) in _PLAIN or (isinstance(body, _PLAIN) and not hasattr(body, "close"))
+    return isinstance(body, _PLAIN) and not hasattr(body, "close")
 
 
 def _is_file(environ: Mapping[str, Any], body: object) -> bool:
@@ -204,8 +206,21 @@ class Body:
         return self
 
     def __next__(self) -> bytes:
-        chunk: bytes = self._exchange.run(next, self._iterator)
-        return chunk
+        # As `Exchange.run` does it: once more for each chunk of each request, and at its end.
+        span = self._exchange.span
+        token = current_request.set(span)
+        span.enter(sys._getframe())
+        try:
+            chunk: bytes = next(self._iterator)
+            return chunk
+        except StopIteration:
+            raise
+        except BaseException as exception:
+            span.error(exception)
+            raise
+        finally:
+            span.leave()
+            span.deactivate(token)
 
     def close(self) -> None:
         """The server is done: close the app's body, if that can be closed, and end the request."""
@@ -217,7 +232,8 @@ class Body:
             self._exchange.end()
 
     def __del__(self) -> None:
-        self._exchange.end()
+        if not self._exchange.span.ended:
+            self._exchange.end()
 
 
 class SizedBody(Body):

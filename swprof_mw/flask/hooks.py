@@ -30,12 +30,14 @@ def connect(app: Flask) -> None:
 @guarded("naming a Flask request")
 def _started(*_: object, **__: object) -> None:
     """Before any code of the app's: name the request by its route, mounts and blueprints included."""
-    span = span_of(request.environ)
+    # The request itself: each look at the proxy would look for it again.
+    found = request._get_current_object()  # type: ignore[attr-defined]
+    span = span_of(found.environ)
     if span is None:
         return
-    rule = request.url_rule
+    rule = found.url_rule
     if rule is not None:
-        span.route(request.script_root + rule.rule)
+        span.route(found.script_root + rule.rule if found.root_path else rule.rule)
     elif not (isinstance(span, EntrySpan) and span.endpoint):
         # An app that is called inside of another one, and knows no route, does not take that one's name away.
         span.route(None)

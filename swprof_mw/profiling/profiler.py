@@ -26,13 +26,11 @@ class ProfiledSpan(Place):
         profiler: what samples this request, once a task matched it.
     """
 
-    __slots__ = ("clock", "profiler", "segment_id")
+    profiler: SegmentProfiler | None = None
 
     def __init__(self, segment_id: str) -> None:
-        super().__init__()
         self.clock = RequestClock()
         self.segment_id = segment_id
-        self.profiler: SegmentProfiler | None = None
 
 
 class SegmentProfiler:

@@ -18,8 +18,6 @@ class RequestClock:
         start: monotonic ns at the request's begin.
     """
 
-    __slots__ = ("_wall", "start")
-
     def __init__(self) -> None:
         self.start = monotonic_ns()
         self._wall = time.time_ns()

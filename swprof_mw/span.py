@@ -73,7 +73,8 @@ class EntrySpan(ProfiledSpan):
     @property
     def is_wanted(self) -> bool:
         """Whether its segment is going to be sent, by what is known of it now: to be asked once it has its name."""
-        return self.profiler is not None or self._application.filter.wants(self.endpoint)
+        wanted = self._application.filter
+        return not wanted.only_profiled or self.profiler is not None or wanted.is_due(self.endpoint, monotonic_ns())
 
     def activate(self) -> Token[Place | None]:
         """The code that runs from now on in this Context is the request's; pass the result to ``deactivate``."""
@@ -133,7 +134,7 @@ class EntrySpan(ProfiledSpan):
         self.ended = True
         # Inactive first, then the time: a snapshot that is later than the end is dropped by its time.
         self.leave()
-        end = max(monotonic_ns(), self.clock.start)  # a test that freezes time may turn even this clock back
+        end = max(monotonic_ns(), self.start)  # a test that freezes time may turn even this clock back
         profiler = self.profiler
         if profiler is not None:
             profiler.end(end)
@@ -151,8 +152,8 @@ class EntrySpan(ProfiledSpan):
             self._service.name,
             self._service.instance,
             self.endpoint,
-            self.clock.milliseconds(self.clock.start),
-            self.clock.milliseconds(end),
+            self.milliseconds(self.start),
+            self.milliseconds(end),
             self._peer[:_PEER_LENGTH],
             self._component or self._application.component,
             self._is_error or status >= FAILED,
@@ -174,9 +175,12 @@ class EntrySpan(ProfiledSpan):
 
     def _tags(self, status: int) -> tuple[tuple[str, str], ...]:
         url_tag = self._application.config.url_tag
-        shown = self.path[:URL_LENGTH] if url_tag == "path" else self.endpoint
-        url = () if url_tag == "off" else (("http.url", shown),)
-        tags = (("http.method", self.method[:_METHOD_LENGTH]), *url, ("http.status_code", str(status)))
+        method, answered = ("http.method", self.method[:_METHOD_LENGTH]), ("http.status_code", str(status))
+        if url_tag == "off":
+            tags: tuple[tuple[str, str], ...] = (method, answered)
+        else:
+            shown = self.path[:URL_LENGTH] if url_tag == "path" else self.endpoint
+            tags = (method, ("http.url", shown), answered)
         stretched = self.profiler.stretched_period if self.profiler is not None else 0
         return (*tags, ("swprof.period_ms", str(stretched))) if stretched else tags
 

@@ -16,35 +16,35 @@ class TraceFilter:
     Args:
         report: the setting ``trace_report``.
         per_window: the setting ``sample_n_per_3_secs``; 0 for all.
+
+    Attributes:
+        only_profiled: whether segments of requests that were not profiled are sent now and then only.
     """
 
     def __init__(self, report: str, per_window: int) -> None:
-        self._only_profiled = report == "profiled"
+        self.only_profiled = report == "profiled"
         self._per_window = per_window
         self._window = 0
         self._kept = 0
         self._shown: dict[str, int] = {}
 
-    def wants(self, endpoint: str) -> bool:
-        """Whether it would be sent if the request were over now; nothing is counted."""
-        return not self._only_profiled or self._is_due(endpoint, monotonic_ns())
-
     def keeps(self, endpoint: str) -> bool:
         """Whether the segment of a request of ``endpoint`` that was not profiled is sent."""
-        if self._only_profiled:
+        if self.only_profiled:
             return self._first_in_a_while(endpoint)
         return self._per_window == 0 or self._among_the_first()
 
     def _first_in_a_while(self, endpoint: str) -> bool:
         now = monotonic_ns()
-        if not self._is_due(endpoint, now):
+        if not self.is_due(endpoint, now):
             return False
         if len(self._shown) >= _ENDPOINTS:
             self._shown.clear()
         self._shown[endpoint] = now
         return True
 
-    def _is_due(self, endpoint: str, now: int) -> bool:
+    def is_due(self, endpoint: str, now: int) -> bool:
+        """Whether it is time (monotonic ns) to send a segment of this endpoint where only profiled ones are sent."""
         last = self._shown.get(endpoint)
         return last is None or now - last >= SHOWN_EVERY
 

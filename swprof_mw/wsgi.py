@@ -159,9 +159,9 @@ class Exchange:
         or identity, which any wrapper of ours would lose: a file in its own wrapper, which it sends by ``sendfile``; an
         object that cannot be iterated over, and says for example that the app has answered already.
         """
-        kind = type(body)
-        if kind in _PLAIN or _is_plain(body) or _is_file(environ, body):
+        if _is_plain(body) or _is_file(environ, body):
             return None
+        kind = type(body)
         if not (hasattr(kind, "__iter__") or hasattr(kind, "__getitem__")):
             return None
         return (SizedBody if hasattr(kind, "__len__") else Body)(self, body)
@@ -194,20 +194,23 @@ class Body:
         body: the app's.
     """
 
-    __slots__ = ("_body", "_exchange", "_iterator")
+    __slots__ = ("_body", "_exchange", "_iterator", "_span")
 
     def __init__(self, exchange: Exchange, body: Iterable[bytes]) -> None:
         self._exchange = exchange
+        self._span = exchange.span
         self._body = body
         self._iterator: Any = body
 
     def __iter__(self) -> Iterator[bytes]:
-        self._iterator = self._exchange.run(iter, self._body)
+        body = self._body
+        # An iterator only gives itself; anything else may begin to work here.
+        self._iterator = iter(body) if hasattr(type(body), "__next__") else self._exchange.run(iter, body)
         return self
 
     def __next__(self) -> bytes:
-        # As `Exchange.run` does it: once more for each chunk of each request, and at its end.
-        span = self._exchange.span
+        # As `Exchange.run` does it, which would take twice as long: each request comes here twice at the least.
+        span = self._span
         token = current_request.set(span)
         span.enter(sys._getframe())
         try:
@@ -232,7 +235,7 @@ class Body:
             self._exchange.end()
 
     def __del__(self) -> None:
-        if not self._exchange.span.ended:
+        if not self._span.ended:
             self._exchange.end()
 
 

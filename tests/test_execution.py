@@ -65,7 +65,7 @@ def test_a_request_waits_for_the_rest_of_its_minimum_duration(clock: FakeClock) 
     clock.advance(0.1)  # the route is known only now
     context.attempt_profiling(span, "/x")
     assert sampler.taken == []
-    assert sampler.waiting == [(span.profiler, span.clock.start + 300 * MS)]
+    assert sampler.waiting == [(span.profiler, span.start + 300 * MS)]
 
 
 def test_a_request_that_already_lasted_long_enough_does_not_wait(clock: FakeClock) -> None:
@@ -225,7 +225,7 @@ def test_three_slow_requests_among_two_hundred_fast_ones_are_all_profiled() -> N
         sampled.settle()
         assert sampled.segments() == {span.segment_id for span in slow}
         for span in slow:
-            assert sampled.of(span)[0].time - span.clock.milliseconds(span.clock.start) >= 60
+            assert sampled.of(span)[0].time - span.milliseconds(span.start) >= 60
 
 
 def test_a_task_that_stopped_meanwhile_begins_no_waiting_request() -> None:

@@ -159,7 +159,7 @@ def test_no_threshold_and_no_period_are_too_long_for_the_sampler(
     assert span.profiler is not None
     time.sleep(0.03)
     span.ended = True
-    span.profiler.end(span.clock.start + 1)
+    span.profiler.end(span.start + 1)
     sampler.stop(5.0)
     assert not sampler.taken
     assert "swprof_mw failed" not in caplog.text

@@ -37,7 +37,7 @@ class ProfileTaskExecutionContext:
             return
         span.profiler = profiler = SegmentProfiler(self, span)
         self._sampler.watch(span)
-        due = span.clock.start + self.task.min_duration_threshold * NS_PER_MS
+        due = span.start + self.task.min_duration_threshold * NS_PER_MS
         if due <= now:
             self._sampler.take(profiler)
         else:

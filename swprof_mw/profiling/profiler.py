@@ -17,11 +17,10 @@ if TYPE_CHECKING:
     from swprof_mw.reporter.records import Snapshot
 
 
-class ProfiledSpan(Place):
-    """A request as profiling sees it.
+class ProfiledSpan(Place, RequestClock):
+    """A request as profiling sees it, and its own clock.
 
     Attributes:
-        clock: the request's times.
         segment_id: unique for this request; its snapshots and its trace segment carry it.
         profiler: what samples this request, once a task matched it.
     """
@@ -29,7 +28,7 @@ class ProfiledSpan(Place):
     profiler: SegmentProfiler | None = None
 
     def __init__(self, segment_id: str) -> None:
-        self.clock = RequestClock()
+        RequestClock.__init__(self)
         self.segment_id = segment_id
 
 
@@ -103,7 +102,7 @@ class SegmentProfiler:
     def start(self, now: int, sink: Callable[[Snapshot], bool]) -> None:
         """Sampling begins (monotonic ns)."""
         self.started_at = now
-        self._recorder = SnapshotRecorder(self.context.task.task_id, self.span.segment_id, self.span.clock, sink)
+        self._recorder = SnapshotRecorder(self.context.task.task_id, self.span.segment_id, self.span, sink)
 
     def texts(self, signatures: CodeSignatures, positions: list[Position]) -> list[str]:
         """The texts of this request's stack, outermost first; the part that did not change is not looked up again."""

@@ -10,6 +10,7 @@ import pytest
 
 from swprof_mw import failures
 from swprof_mw.reporter import encode, protocol
+from swprof_mw.reporter.known import Segments, Snapshots
 from swprof_mw.reporter.records import Finish, Reference, Segment, Snapshot, TaskCommand
 
 SEGMENT = Segment(
@@ -32,7 +33,7 @@ SEGMENT = Segment(
 
 def decoded(record: Segment) -> Any:
     """The segment as a backend reads it."""
-    [data] = encode.encoded([record], encode.collection)
+    [data] = encode.encoded([record], encode.whole(encode.collection))
     [message] = protocol.SegmentCollection.FromString(data).segments
     return message
 
@@ -68,7 +69,7 @@ def test_a_plain_segment_has_no_reference_and_no_log() -> None:
 
 def test_encoded_segments_put_together_are_one_collection() -> None:
     records = [SEGMENT._replace(segment_id=str(number)) for number in range(5)]
-    whole = protocol.SegmentCollection.FromString(b"".join(encode.encoded(records, encode.collection)))
+    whole = protocol.SegmentCollection.FromString(b"".join(encode.encoded(records, encode.whole(encode.collection))))
     assert [each.traceSegmentId for each in whole.segments] == ["0", "1", "2", "3", "4"]
     assert whole == protocol.SegmentCollection(segments=[encode.segment(record) for record in records])
 
@@ -97,7 +98,7 @@ def test_records_that_cannot_be_encoded_are_left_out(
 ) -> None:
     monkeypatch.setattr(failures, "_last", {})
     good, bad = Snapshot("t", "s", 1, 0, ()), Snapshot("t", "s", 1, 1 << 40, ())
-    assert len(encode.encoded([good, bad, good, bad], encode.snapshot)) == 2
+    assert len(encode.encoded([good, bad, good, bad], encode.whole(encode.snapshot))) == 2
     [line] = caplog.messages  # and not one for each of them
     assert "encoding" in line
 
@@ -123,9 +124,9 @@ def test_the_gil_is_given_up_whenever_a_slice_is_over(monkeypatch: pytest.Monkey
         now[0] += 50_000
         begun[0] = now[0]
 
-    def slow(record: Segment) -> Any:
+    def slow(record: Segment) -> bytes:
         now[0] += 30_000
-        return encode.collection(record)
+        return encode.whole(encode.collection)(record)
 
     monkeypatch.setattr(encode, "monotonic_ns", lambda: now[0])
     monkeypatch.setattr(encode, "sleep", give_way)
@@ -134,21 +135,38 @@ def test_the_gil_is_given_up_whenever_a_slice_is_over(monkeypatch: pytest.Monkey
     assert max(slices) <= 430_000
 
 
+def test_the_clock_is_looked_at_once_for_several_quick_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[int] = []
+
+    def clock() -> int:
+        looks.append(1)
+        return 1_000 * len(looks)
+
+    monkeypatch.setattr(encode, "monotonic_ns", clock)
+    assert len(encode.encoded(range(200), bytes)) == 200
+    assert len(looks) < 35
+
+
 def test_no_single_record_takes_a_slice_by_itself() -> None:
     long = SEGMENT._replace(log=(("stack", "\n".join(f'File "/srv/app/package/module{n}.py"' for n in range(50))),))
     deep = Snapshot("t", "s", 1, 0, tuple(f"package/module.py.Class.function: {n}" for n in range(500)))
-    for record, message in ((long, encode.collection), (deep, encode.snapshot)):
+    for record, encoding in (
+        (long, encode.whole(encode.collection)),
+        (deep, encode.whole(encode.snapshot)),
+        (long, Segments()),
+        (deep, Snapshots()),
+    ):
         times = []
         for _ in range(50):
             began = time.thread_time_ns()
-            encode.encoded([record], message)
+            encode.encoded([record], encoding)
             times.append(time.thread_time_ns() - began)
         assert statistics.median(times) < 400_000
 
 
 def test_what_is_packed_for_the_call_takes_no_slice_either() -> None:
     long = SEGMENT._replace(log=(("stack", "x" * 5_000),))
-    encoded = encode.encoded([long] * 200, encode.collection)
+    encoded = encode.encoded([long] * 200, encode.whole(encode.collection))
     times = []
     for _ in range(20):
         began = time.thread_time_ns()

@@ -7,7 +7,7 @@ from typing import Any
 
 from swprof_mw import native
 from swprof_mw.clock import monotonic_ns
-from swprof_mw.reporter import encode, protocol
+from swprof_mw.reporter import encode, known, protocol
 from swprof_mw.reporter.channel import DEADLINE, Refused, Unavailable
 from swprof_mw.reporter.jobs import Job, Send
 from swprof_mw.reporter.outbox import Outbox
@@ -36,7 +36,7 @@ class Queue(Job):
         outbox: what is sent.
         size: items of a call, at the most.
         call: what they are sent with.
-        message: turns an item into a message.
+        encoding: encodes an item.
         pack: turns encoded messages into the request.
 
     Attributes:
@@ -52,7 +52,7 @@ class Queue(Job):
         outbox: Outbox[Any],
         size: int,
         call: protocol.Call,
-        message: Callable[[Any], Any],
+        encoding: Callable[[Any], bytes],
         pack: Callable[[list[bytes]], Any],
     ) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class Queue(Job):
         self.outbox = outbox
         self.behind = False
         self._full = self._size = size
-        self._message = message
+        self._encoding = encoding
         self._pack = pack
         self._tries = 0
 
@@ -78,7 +78,7 @@ class Queue(Job):
         left = len(self.outbox)
         until = monotonic_ns() + _SHARE
         while left > 0 and monotonic_ns() < until and (batch := self.outbox.batch(self._size)):
-            messages = encode.encoded(batch, self._message)
+            messages = encode.encoded(batch, self._encoding)
             try:
                 if messages:
                     send(self.call, self._pack(messages))
@@ -139,7 +139,7 @@ class Queue(Job):
 
     def _takes(self, index: int, send: Send) -> bool:
         """Whether the backend takes that item by itself."""
-        messages = encode.encoded(self.outbox.batch(index + 1)[index:], self._message)
+        messages = encode.encoded(self.outbox.batch(index + 1)[index:], self._encoding)
         try:
             if messages:
                 send(self.call, self._pack(messages))
@@ -152,7 +152,7 @@ class Snapshots(Queue):
     """Streams snapshots; where greenlets have taken the place of threads, one by one."""
 
     def __init__(self, outbox: Outbox[Any], size: int) -> None:
-        super().__init__(outbox, size, protocol.COLLECT_SNAPSHOT, encode.snapshot, iter)
+        super().__init__(outbox, size, protocol.COLLECT_SNAPSHOT, known.Snapshots(), iter)
         self._streamed = size
 
     def run(self, send: Send) -> None:
@@ -172,7 +172,7 @@ class Finishes(Queue):
     """
 
     def __init__(self, outbox: Outbox[Any], before: tuple[Queue, ...]) -> None:
-        super().__init__(outbox, 1, protocol.REPORT_TASK_FINISH, encode.finish, first)
+        super().__init__(outbox, 1, protocol.REPORT_TASK_FINISH, encode.whole(encode.finish), first)
         self.before = before
 
     def _give_up(self) -> None:
@@ -182,7 +182,7 @@ class Finishes(Queue):
 def of_queues(segments: Outbox[Any], snapshots: Outbox[Any], finishes: Outbox[Any]) -> tuple[Queue, Queue, Queue]:
     """The jobs of the queues, segments and snapshots before the reports that their task has ended."""
     first_of_all = (
-        Queue(segments, SEGMENTS, protocol.COLLECT_SEGMENTS_IN_SYNC, encode.collection, b"".join),
+        Queue(segments, SEGMENTS, protocol.COLLECT_SEGMENTS_IN_SYNC, known.Segments(), b"".join),
         Snapshots(snapshots, SNAPSHOTS),
     )
     return (*first_of_all, Finishes(finishes, first_of_all))

@@ -315,6 +315,25 @@ def test_the_apps_iterator_is_closed_once(recorded: Recorded) -> None:
     assert len(recorded.segments) == 1
 
 
+def test_a_stream_is_followed_only_where_its_segment_is_sent(recorded: Recorded) -> None:
+    source = iter([b"x"])
+
+    def stream(request: HttpRequest) -> StreamingHttpResponse:
+        request.swprof_mw_span.route("/stream")
+        response = StreamingHttpResponse()
+        response.streaming_content = source
+        return response
+
+    with override_settings(SWPROF={"service_name": "shop", "trace_report": "profiled"}):
+        middleware = SWProfilerMiddleware(stream)
+        kept: list[Any] = [middleware(RequestFactory().get("/x")) for _ in range(2)]
+        kept[0].close()
+        kept += [middleware(RequestFactory().get("/x"))]
+    assert [type(response._iterator) is type(source) for response in kept] == [False, False, True]
+    kept[1].close()
+    assert [segment.operation for segment in recorded.segments] == ["/stream"]
+
+
 # Not for Django's test client only
 
 

@@ -12,11 +12,12 @@ from django.http import HttpRequest, HttpResponseBase
 
 from swprof_mw.django import site
 from swprof_mw.django.responses import follow
-from swprof_mw.django.routes import readable
-from swprof_mw.django.tasks import HARMLESS, end_with_task, run_in_task
+from swprof_mw.django.routes import template
+from swprof_mw.django.tasks import HARMLESS, enter_task
 from swprof_mw.failures import guarded
+from swprof_mw.profiling.locate.place import current_request
 from swprof_mw.span import CLIENT_GONE, FAILED, EntrySpan
-from swprof_mw.wsgi import Exchange, caller
+from swprof_mw.wsgi import caller
 
 #: The attribute of a request that holds its span.
 _SPAN = "swprof_mw_span"
@@ -44,7 +45,7 @@ class SWProfilerMiddleware:
         self._is_async = iscoroutinefunction(get_response)
         # Under ASGI, Django calls a hook that is no coroutine function on another thread, which takes longer than all
         # the rest of this; under WSGI, one that is takes longer still. Django looks once, when it has made the object.
-        self.process_view: Callable[..., Any] = self._process_view_async if self._is_async else self._process_view
+        self.process_view: Callable[..., Any] = _name_in_task if self._is_async else _name
         if self._is_async:
             markcoroutinefunction(self)
         got_request_exception.connect(_failed)
@@ -56,14 +57,22 @@ class SWProfilerMiddleware:
         span = self._open(request)
         if span is None:
             return self.get_response(request)
-        exchange = Exchange(span)
+        # As `Exchange.run` does it, without a call and an object more.
+        token = current_request.set(span)
+        span.enter(sys._getframe())
         try:
-            response = exchange.run(self.get_response, request)
-        except BaseException:
+            response = self.get_response(request)
+        except BaseException as exception:
+            if not isinstance(exception, StopIteration):
+                span.error(exception)
+            span.deactivate(token)
             span.end(FAILED)
             raise
-        # Under ASGI this runs on a thread of asgiref's if a middleware below is no coroutine function.
-        follow(exchange, response, is_closed=not hasattr(request, "scope"))
+        # Before the thread does anything else: the server's threads outlive requests.
+        span.leave()
+        span.deactivate(token)
+        if not follow(span, request, response):
+            span.end(FAILED)
         return response
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
@@ -71,43 +80,48 @@ class SWProfilerMiddleware:
         span = self._open(request)
         if span is None:
             return await self.get_response(request)
+        # As `run_in_task` does it, without a coroutine more.
+        token = span.activate()
+        enter_task(span, sys._getframe())
         try:
-            response = await run_in_task(span, self.get_response, request)
+            response = await self.get_response(request)
         except BaseException as exception:
-            span.end(CLIENT_GONE if isinstance(exception, HARMLESS) else FAILED)
+            is_harmless = isinstance(exception, HARMLESS)
+            if not is_harmless:
+                span.error(exception)
+            span.deactivate(token)
+            span.end(CLIENT_GONE if is_harmless else FAILED)
             raise
-        exchange = Exchange(span)
-        follow(exchange, response)
-        if not span.ended:
-            end_with_task(exchange)
+        span.leave()
+        span.deactivate(token)
+        if not follow(span, request, response, in_task=True):
+            span.end(FAILED)
         return response
 
     @guarded("reading a Django request")
     def _open(self, request: HttpRequest) -> EntrySpan | None:
         """The request that begins; None where there is nothing to do: not traced, or an outer adapter has it."""
         span = self._application.begin(request.method.upper(), request.path, *caller(request.META))
-        setattr(request, _SPAN, span)
+        request.swprof_mw_span = span
         return span if isinstance(span, EntrySpan) else None
-
-    def _process_view(self, request: HttpRequest, *_: object) -> None:
-        """Django has found the route, and runs the view next."""
-        _name(request)
-
-    async def _process_view_async(self, request: HttpRequest, *_: object) -> None:
-        _name(request)
 
 
 @guarded("naming a Django request")
-def _name(request: HttpRequest) -> None:
+def _name(request: HttpRequest, *_: object) -> None:
+    """Django has found the route, and runs the view next."""
     span = getattr(request, _SPAN, None)
     if span is None:
         return
     route = request.resolver_match.route
     if route is None:  # a resolver of the site's own making
         span.route_by_path()
-    else:
-        prefix = request.META.get("SCRIPT_NAME", "").rstrip("/")
-        span.route(f"{prefix}/{readable(route).lstrip('/')}")
+        return
+    prefix = request.META.get("SCRIPT_NAME")
+    span.route(prefix.rstrip("/") + template(route) if prefix else template(route))
+
+
+async def _name_in_task(request: HttpRequest, *_: object) -> None:
+    _name(request)
 
 
 @guarded("logging a Django exception")

@@ -10,28 +10,46 @@ from django.http import StreamingHttpResponse
 
 from swprof_mw.django.tasks import end_with_task, run_in_task
 from swprof_mw.failures import guarded
-from swprof_mw.span import FAILED
+from swprof_mw.span import FAILED, EntrySpan
 from swprof_mw.wsgi import Body, Exchange
 
 
-def follow(exchange: Exchange, response: Any, is_closed: bool = True) -> None:
+@guarded("ending a Django request")
+def follow(span: EntrySpan, request: Any, response: Any, in_task: bool = False) -> bool:
     """End the request now; or, for a streaming response, when it is closed, fails, or is dropped.
 
     Args:
-        exchange: the request.
+        span: the request.
+        request: Django's.
         response: Django's.
-        is_closed: False if nobody may tell that the response is done: under ASGI, Django does not close one whose
-            client is gone. The request then ends with the last chunk; that of a file, which Django reads, now.
+        in_task: whether the task that runs now is going to send the response.
+
+    Returns:
+        True: it has ended, or something is there that will end it.
     """
-    if not _stays_open(exchange, response, is_closed):
-        exchange.end()
+    status = getattr(response, "status_code", FAILED)
+    if getattr(response, "streaming", False) and span.is_wanted:
+        exchange = Exchange(span)
+        exchange.status = status
+        # Under ASGI a middleware runs on a thread of asgiref's if one below is no coroutine function.
+        if _stays_open(exchange, response, in_task or not hasattr(request, "scope")):
+            if in_task:
+                end_with_task(exchange)
+            return True
+    span.end(status)
+    return True
 
 
 @guarded("following a Django response")
 def _stays_open(exchange: Exchange, response: Any, is_closed: bool) -> bool:
-    exchange.status = getattr(response, "status_code", FAILED)
-    if not response.streaming:
-        return False
+    """Whether the response is going to end the request.
+
+    Args:
+        exchange: the request.
+        response: Django's, a streaming one.
+        is_closed: False if nobody may tell that the response is done: under ASGI, Django does not close one whose
+            client is gone. The request then ends with the last chunk; that of a file, which Django reads, now.
+    """
     if getattr(response, "file_to_stream", None) is not None:
         # The server may send the file itself, as long as the response keeps it.
         if is_closed:

@@ -38,6 +38,11 @@ _DOT = "\0"
 
 
 @lru_cache(maxsize=MEMO)
+def template(route: str) -> str:
+    """What is resolved below the site's own mount, readable, from its first slash on."""
+    return "/" + readable(route).lstrip("/")
+
+
 def readable(route: str) -> str:
     """``route`` without the marks of regular expressions.
 

@@ -21,7 +21,7 @@ R = TypeVar("R")
 async def run_in_task(span: EntrySpan, function: Callable[..., Awaitable[R]], *args: Any) -> R:
     """Await some of the app's code as the request's. What it raises is noted in the span and passes on."""
     token = span.activate()
-    _enter(span, sys._getframe())
+    enter_task(span, sys._getframe())
     try:
         return await function(*args)
     except HARMLESS:
@@ -46,5 +46,6 @@ def end_with_task(exchange: Exchange) -> None:
 
 
 @guarded("locating a Django request")
-def _enter(span: EntrySpan, frame: FrameType) -> None:
+def enter_task(span: EntrySpan, frame: FrameType) -> None:
+    """The code that runs from now on in the task that runs now, inside of ``frame``, is the request's."""
     span.enter_task(frame, asyncio.current_task(), asyncio.get_running_loop())

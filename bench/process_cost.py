@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from bench.environments import interpreter
 from bench.peers import apps
-from bench.peers.running import Figures, added, ratio, sink, spread, work
+from bench.peers.running import PYTHON, ROOT, Figures, Sink, added, ratio, sink, spread, work
 from bench.peers.variants import BARE, OFFICIAL, OPENTELEMETRY, OURS, SENTRY
 
 VARIANTS = (OURS, OFFICIAL, OPENTELEMETRY, SENTRY)
@@ -49,6 +51,33 @@ def faults(framework: str, figures: Figures) -> Iterator[str]:
             yield f"{framework}: {name} {found:.4g}, more than {most:g}"
 
 
+def unreported(framework: str, found: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+    """Which peers did not report each request: their figures are not those of the same work."""
+    for variant in VARIANTS:
+        share = found[variant]["reported"]
+        if share != 1:
+            yield f"{framework}: {variant} reported {share:.1%} of the requests"
+
+
+def compiled() -> None:
+    """Compile our modules, as an installer does; the peers' are compiled.
+
+    Raises:
+        subprocess.CalledProcessError: that failed.
+    """
+    subprocess.run([interpreter(PYTHON), "-m", "compileall", "-q", "swprof_mw", "bench"], cwd=ROOT, check=True)
+
+
+def measured(backend: Sink, framework: str) -> dict[str, dict[str, float]]:
+    """One round: what the worker of each variant found."""
+    compiled()
+    found = {}
+    for variant in (BARE, *VARIANTS):
+        backend.reset()
+        found[variant] = work(backend, "process", variant, framework)
+    return found
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 if all promises are kept, else 1."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -58,13 +87,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     broken: list[str] = []
     with sink() as backend:
         for framework in options.frameworks:
-            rounds = []
-            for _ in range(options.rounds):
-                found = {}
-                for variant in (BARE, *VARIANTS):
-                    backend.reset()
-                    found[variant] = work(backend, "process", variant, framework)
-                rounds.append(found)
+            rounds = [measured(backend, framework) for _ in range(options.rounds)]
+            for found in rounds:
+                broken += unreported(framework, found)
             figures = added(rounds)
             print(*table(framework, figures), sep="\n", flush=True)
             broken += faults(framework, figures)

@@ -207,6 +207,8 @@ class _Nothing:
     def read(self, _: int = -1) -> bytes:
         return b""
 
+    readline = read
+
 
 _NOTHING = _Nothing()
 

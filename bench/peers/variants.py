@@ -33,10 +33,16 @@ SERVICE = "bench"
 
 @dataclass(frozen=True)
 class Sinks:
-    """Ports of 127.0.0.1 that take what is sent: over gRPC of SkyWalking and OpenTelemetry, over HTTP of Sentry."""
+    """Where what is sent is taken.
+
+    Attributes:
+        grpc, http: ports of 127.0.0.1: over gRPC of SkyWalking and OpenTelemetry, over HTTP of Sentry.
+        query_interval: seconds between two questions for profile tasks, of those that ask.
+    """
 
     grpc: int
     http: int
+    query_interval: int = 1
 
 
 def _nothing() -> None:
@@ -95,7 +101,7 @@ def _ours(framework: str, sinks: Sinks, shape: Shape, trace_report: str = "all")
     os.environ.update(
         SW_AGENT_NAME=SERVICE,
         SW_AGENT_COLLECTOR_BACKEND_SERVICES=f"127.0.0.1:{sinks.grpc}",
-        SW_AGENT_COLLECTOR_GET_PROFILE_TASK_INTERVAL="1",
+        SW_AGENT_COLLECTOR_GET_PROFILE_TASK_INTERVAL=str(sinks.query_interval),
         SWPROF_TRACE_REPORT=trace_report,
     )
     if framework == "django":
@@ -128,7 +134,7 @@ def _official(framework: str, sinks: Sinks, shape: Shape) -> Peer:
     config.init(
         agent_collector_backend_services=f"127.0.0.1:{sinks.grpc}",
         agent_name=SERVICE,
-        agent_collector_get_profile_task_interval=1,
+        agent_collector_get_profile_task_interval=sinks.query_interval,
         agent_logging_level="ERROR",
     )
     agent.agent.start()

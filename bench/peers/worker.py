@@ -12,6 +12,7 @@ import json
 import os
 import socket
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -23,6 +24,8 @@ WARMING = 1_000
 #: Requests before a process's memory is looked at, and seconds that it then is idle.
 SETTLED = 3_000
 IDLE = 10.0
+#: Seconds between two questions for profile tasks, where no task is waited for: the default of those who ask.
+QUERY_INTERVAL = 20
 _PATIENCE = 30.0
 #: A peer that has lost something is waited for no longer, s.
 _LOST = 3.0
@@ -54,11 +57,11 @@ class Requests:
         made: so many requests so far.
     """
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(self, options: argparse.Namespace, query_interval: int = 1) -> None:
         self.backend = Backend(options.http)
         self.made = 0
         shape = apps.Shape(options.routes, options.chunks, options.at_once)
-        sinks = variants.Sinks(options.grpc, options.http)
+        sinks = variants.Sinks(options.grpc, options.http, query_interval)
         self._peer = variants.put_in(options.variant, options.framework, sinks, shape)
         self._run = self._peer.requests(options.framework, shape)
         self._reports = options.variant not in (variants.BARE, variants.PROFILED_ONLY)
@@ -111,52 +114,70 @@ def requests(options: argparse.Namespace) -> dict[str, float]:
 
 
 def process(options: argparse.Namespace) -> dict[str, float]:
-    """``import``: what is needed beside the framework, ms, and ``grpc``: whether that is imported by then.
+    """``import`` and ``grpc``: see ``_imported``.
 
-    ``first``: the first request, ms. ``memory``, MB, and ``threads``: after some thousands of them. ``idle``: the share
-    of a processor that is used while nothing is asked for.
+    ``first``: the first request, ms. ``memory``, MB, and ``threads``: after some thousands of them, all reported.
+    ``reported``: the share of them that the backend has heard of. ``idle``: the share of a processor that is used
+    while nothing is asked for.
     """
-    _import_framework(options.framework)
-    began = time.perf_counter()
-    for module in variants.modules(options.variant, options.framework):
+    imported = _imported(options.variant, options.framework)
+    for module in _FRAMEWORKS[options.framework]:
         importlib.import_module(module)
-    imported = time.perf_counter() - began
-    has_grpc = "grpc" in sys.modules
-    made = Requests(options)
+    made = Requests(options, QUERY_INTERVAL)
     [first] = made.make(1)
     made.make(SETTLED)
+    reported = made.backend.came("requests") / made.made
     gc.collect()
     with open("/proc/self/statm") as statm:
         memory = int(statm.read().split()[1]) * _PAGE
     before = time.process_time_ns()
     time.sleep(IDLE)
     return {
-        "import": imported * 1e3,
-        "grpc": has_grpc,
+        **imported,
         "first": first / 1e6,
         "memory": memory / 1e6,
         "threads": len(os.listdir("/proc/self/task")),
+        "reported": reported,
         "idle": (time.process_time_ns() - before) / 1e9 / IDLE,
     }
 
 
-def _import_framework(name: str) -> None:
-    """All of it that the app needs: what is imported with a peer after it is the peer's."""
-    needed = {
-        "flask": ("flask",),
-        "django": (
-            "django",
-            "django.conf",
-            "django.http",
-            "django.urls",
-            "django.core.wsgi",
-            "django.core.handlers.wsgi",
-        ),
-        "starlette": ("starlette.applications", "starlette.responses", "starlette.routing"),
-        "fastapi": ("fastapi", "fastapi.responses"),
-    }
-    for module in needed[name]:
-        importlib.import_module(module)
+#: All of a framework that the app needs: what is imported with a peer after it is the peer's.
+_FRAMEWORKS = {
+    "flask": ("flask",),
+    "django": (
+        "django",
+        "django.conf",
+        "django.http",
+        "django.urls",
+        "django.core.wsgi",
+        "django.core.handlers.wsgi",
+    ),
+    "starlette": ("starlette.applications", "starlette.responses", "starlette.routing"),
+    "fastapi": ("fastapi", "fastapi.responses"),
+}
+
+_IMPORT = """
+import importlib, json, sys, time
+framework, peer = map(json.loads, sys.argv[1:])
+for module in framework:
+    importlib.import_module(module)
+began = time.perf_counter()
+for module in peer:
+    importlib.import_module(module)
+print(json.dumps({"import": (time.perf_counter() - began) * 1e3, "grpc": "grpc" in sys.modules}))
+"""
+
+
+def _imported(variant: str, framework: str) -> dict[str, float]:
+    """``import``: what is needed beside the framework, ms, and ``grpc``: whether that is imported by then.
+
+    In an interpreter of its own: what this worker has imported for itself would not be counted.
+    """
+    names = (_FRAMEWORKS[framework], variants.modules(variant, framework))
+    command = [sys.executable, "-c", _IMPORT, *map(json.dumps, names)]
+    found: dict[str, float] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return found
 
 
 def main() -> None:

@@ -8,9 +8,8 @@ from swprof_mw.asgi.types import Message
 _SWITCHED = 101
 _FORBIDDEN = 403
 
-_STARTS = frozenset({"http.response.start", "websocket.http.response.start"})
-_BODIES = frozenset({"http.response.body", "http.response.zerocopysend", "websocket.http.response.body"})
-_DISCONNECTS = frozenset({"http.disconnect", "websocket.disconnect"})
+_BODIES = ("http.response.zerocopysend", "websocket.http.response.body")
+_DISCONNECTS = ("http.disconnect", "websocket.disconnect")
 
 
 class Exchange:
@@ -20,12 +19,10 @@ class Exchange:
         status: the HTTP status that the app answered with, 0 before; for a WebSocket 101 once it is accepted.
     """
 
-    __slots__ = ("_events", "_trailers", "status")
-
-    def __init__(self) -> None:
-        self.status = 0
-        self._events = False
-        self._trailers = False
+    # Until something else is known: the class's, so that one costs less to make.
+    status = 0
+    _events = False
+    _trailers = False
 
     @property
     def is_long_lived(self) -> bool:
@@ -35,13 +32,15 @@ class Exchange:
     def note_sent(self, message: Message) -> bool:
         """The app sends ``message``; whether it is the last one of the request."""
         kind = message["type"]
-        if kind in _STARTS:
+        # What most responses are made of comes first.
+        if kind == "http.response.start" or kind == "websocket.http.response.start":
             self._start(message)
-        elif kind in _BODIES:
+            return False
+        if kind == "http.response.body" or kind in _BODIES:
             return not (message.get("more_body") or self._trailers)
-        elif kind == "http.response.trailers":
+        if kind == "http.response.trailers":
             return not message.get("more_trailers")
-        elif kind == "websocket.accept":
+        if kind == "websocket.accept":
             self.status = _SWITCHED
         elif kind == "websocket.close":
             self.status = self.status or _FORBIDDEN

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from swprof_mw.asgi.head import Head
-from swprof_mw.asgi.target import Kind, Target
+from swprof_mw.asgi.target import APP, Target
 from swprof_mw.asgi.types import ASGIApp, Scope
 
 if TYPE_CHECKING:
@@ -55,11 +55,12 @@ class Framework:
 
     def target(self, scope: Scope, head: Head) -> Target | None:
         """Where Starlette's routers have routed the request so far; None if nowhere, or if there are none."""
-        index = self._index_of(scope.get("router"))
+        router = scope.get("router")
+        index = self._indexes.get(id(router)) or self._index_of(router)
         if index is None:
             return None
         found = index.find(scope, head)
-        if found is None or found.kind is not Kind.APP or self._own is None or self._own is index:
+        if found is None or found.kind is not APP or self._own is None or self._own is index:
             return found
         # Mounted in something that does not show it: the outermost router knows the prefix, our own the rest.
         inner = self._own.find(scope, head)

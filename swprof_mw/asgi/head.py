@@ -24,15 +24,14 @@ class Head:
         KeyError, TypeError, ValueError, AttributeError: the scope is not as ASGI has it.
     """
 
-    __slots__ = ("guess", "method", "path", "root_path", "routed")
+    guess = ""  # the class's, so that one costs less to make
 
     def __init__(self, scope: Scope) -> None:
         self.method: str = "GET" if scope["type"] == "websocket" else scope["method"].upper()
         self.path: str = scope["path"]
         self.root_path: str = scope.get("root_path") or ""
         self.routed: bool = "router" in scope
-        self.guess = ""
-        if not all(isinstance(text, str) for text in (self.method, self.path, self.root_path)):
+        if not (isinstance(self.method, str) and isinstance(self.path, str) and isinstance(self.root_path, str)):
             raise TypeError("method, path and root_path are to be str")
 
     @property
@@ -68,7 +67,7 @@ def header(headers: Any, name: bytes) -> bytes:
         return b""
     value: bytes
     for pair in headers:
-        if hasattr(pair, "__next__"):
+        if type(pair) is not tuple and hasattr(pair, "__next__"):
             continue
         key, value = pair
         if key == name:

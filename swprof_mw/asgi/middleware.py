@@ -51,12 +51,12 @@ class SWProfilerMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Any:
         """Call the app; its exceptions pass through."""
-        request = self._open(scope)
+        request = self._open(scope, receive, send)
         if request is None:
             return await self.app(scope, self._starting(scope, receive), send)
         request.enter(sys._getframe())
         try:
-            result = await self.app(request.scope, request.receiving(receive), request.sending(send))
+            result = await self.app(request.scope, request.receive, request.send)
             request.finish(FAILED)
             return result
         except Exception as error:
@@ -69,19 +69,20 @@ class SWProfilerMiddleware:
             request.leave()
 
     @guarded("beginning a request")
-    def _open(self, scope: Scope) -> Request | None:
+    def _open(self, scope: Scope, receive: Receive, send: Send) -> Request | None:
         """The request that begins; None for what is not traced, lifespans and scopes that are not as they should be."""
         try:
             if scope["type"] not in ("http", "websocket"):
                 return None
             head, client = Head(scope), peer(scope)
-            sw8 = header(scope.get("headers") or (), b"sw8").decode("latin-1")
+            found = header(scope.get("headers") or (), b"sw8")
+            sw8 = found.decode("latin-1") if found else ""
         except _MALFORMED as error:
             note("a scope that is not as ASGI has it: %s: %s", type(error).__name__, error)
             return None
         framework = self._framework or self._look(scope)
         span = self._application.begin(head.method, head.full_path, client, sw8)
-        return Request(framework, span, scope, head) if span is not None else None
+        return Request(framework, span, scope, head, receive, send) if span is not None else None
 
     def _look(self, scope: Scope) -> Framework:
         self._framework = framework = Framework(self.app, scope)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from swprof_mw.asgi.framework import Framework
 from swprof_mw.asgi.head import Head
-from swprof_mw.asgi.target import Kind, Target
+from swprof_mw.asgi.target import APP, ROUTE, ROUTER, Target
 from swprof_mw.asgi.types import Scope
 from swprof_mw.asgi.watched import WatchedScope
 from swprof_mw.failures import guarded
@@ -32,7 +32,7 @@ def name(framework: Framework, span: Span, scope: Scope, head: Head) -> None:
     """Name a request at its end, out of the scope that its app was called with."""
     target = framework.target(scope, head)
     template = _template(span, target, scope, head)
-    if target is not None and target.kind is Kind.ROUTE:
+    if target is not None and target.kind is ROUTE:
         span.route(template)
     elif not isinstance(span, EntrySpan) or span.endpoint not in ("", head.guess):
         return  # an app further in has named it, and knows better than the mount
@@ -46,7 +46,7 @@ def name(framework: Framework, span: Span, scope: Scope, head: Head) -> None:
 def _name_early(framework: Framework, span: Span, scope: Scope, head: Head) -> None:
     target = framework.target(scope, head)
     template = _template(span, target, scope, head)
-    if target is not None and target.kind is Kind.APP:
+    if target is not None and target.kind is APP:
         if not isinstance(span, EntrySpan):
             return
         concrete: str = scope.get("root_path", "")
@@ -67,7 +67,7 @@ def _template(span: Span, target: Target | None, scope: Scope, head: Head) -> st
     if target is None:
         template: str | None = scope.get("path_template") or None
         return template
-    if target.kind is Kind.ROUTER:
+    if target.kind is ROUTER:
         return None
     # An app that does not tell us of its routing is further out: the prefix that it gave is all we know of it.
     inside = not isinstance(span, EntrySpan) and not head.routed

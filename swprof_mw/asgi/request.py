@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
+from asyncio import current_task, get_running_loop
 from types import FrameType
 from typing import Any
 
@@ -20,31 +20,41 @@ from swprof_mw.span import CLIENT_GONE, FAILED, Span
 class Request:
     """A traced request: from its span's beginning to its end, which may come long before the app returns.
 
+    The app is given its ``receive`` and ``send`` in place of the server's.
+
     Args:
         framework: what the app is.
         span: the request's span.
         scope: as it came in.
         head: what that scope said.
+        receive: the server's.
+        send: the server's.
 
     Attributes:
         scope: what the app is to be called with.
     """
 
-    __slots__ = ("_exchange", "_framework", "_head", "_is_named", "_over", "_span", "_token", "scope")
+    # Until it is otherwise: the class's, so that one costs less to make.
+    _is_named = False
+    _over = False
 
-    def __init__(self, framework: Framework, span: Span, scope: Scope, head: Head) -> None:
+    def __init__(
+        self, framework: Framework, span: Span, scope: Scope, head: Head, receive: Receive, send: Send
+    ) -> None:
         self._framework = framework
         self._span = span
         self._head = head
         self._exchange = Exchange()
-        self._is_named = False
-        self._over = False
+        self._receive = receive
+        self._send = send
         self.scope = scope_for(framework, span, scope, head) or scope
+        self._is_watched = type(self.scope) is WatchedScope
 
     def enter(self, frame: FrameType) -> None:
         """The app is called now, inside of ``frame``, a coroutine's."""
         try:
-            self._span.enter_task(frame, asyncio.current_task(), asyncio.get_running_loop())
+            loop = get_running_loop()
+            self._span.enter_task(frame, current_task(loop), loop)
         except RuntimeError:  # a loop that is not asyncio's: found while it runs only
             self._span.enter(frame)
         self._token: Any = self._span.activate()
@@ -67,37 +77,31 @@ class Request:
         self._span.error(error)
         self.finish(FAILED)
 
-    def receiving(self, inner: Receive) -> Receive:
-        """The server's ``receive``, for the app: it is how the app hears that the client is gone."""
-
-        async def receive() -> Message:
-            try:
-                message = await inner()
-            finally:
+    async def receive(self) -> Message:
+        """The server's ``receive``: it is how the app hears that the client is gone."""
+        try:
+            message = await self._receive()
+        finally:
+            if self._is_watched:
                 self._refresh()
-            if not self._over:
-                self._received(message)
-            return message
+        if not self._over:
+            self._received(message)
+        return message
 
-        return receive
-
-    def sending(self, inner: Send) -> Send:
-        """The server's ``send``, for the app."""
-
-        async def send(message: Message) -> Any:
-            is_last = not self._over and self._ends_with(message)
-            try:
-                result = await inner(message)
-            except OSError:  # it is how a server says that the client is gone
-                self.finish(CLIENT_GONE)
-                raise
-            finally:
+    async def send(self, message: Message) -> Any:
+        """The server's ``send``."""
+        is_last = not self._over and self._ends_with(message)
+        try:
+            result = await self._send(message)
+        except OSError:  # it is how a server says that the client is gone
+            self.finish(CLIENT_GONE)
+            raise
+        finally:
+            if self._is_watched:
                 self._refresh()
-            if is_last:
-                self.finish(FAILED)
-            return result
-
-        return send
+        if is_last:
+            self.finish(FAILED)
+        return result
 
     @guarded("refreshing a scope")
     def _refresh(self) -> None:
@@ -118,9 +122,10 @@ class Request:
         self._name()
         # A framework that answers for a failed view does so while it handles the exception. What it raises after
         # that, if anything, comes when the request is over.
-        error = sys.exc_info()[1]
-        if self._exchange.status >= FAILED and isinstance(error, Exception):
-            self._span.error(error)
+        if self._exchange.status >= FAILED:
+            error = sys.exc_info()[1]
+            if isinstance(error, Exception):
+                self._span.error(error)
         return True
 
     def _name(self) -> None:

@@ -50,7 +50,8 @@ class RouteIndex:
     @property
     def mounts_vary(self) -> bool:
         """Whether an app of another kind is mounted below a parameter: of its prefix it only knows the value."""
-        self._refresh()
+        if len(self._router.routes) != self._routes:
+            self._build()
         return self._mounts_vary
 
     def find(self, scope: Scope, head: Head) -> Target | None:
@@ -58,23 +59,18 @@ class RouteIndex:
         endpoint = scope.get("endpoint")
         if endpoint is None:
             return None
-        targets = self._of(endpoint)
+        if len(self._router.routes) != self._routes:
+            self._build()
+        targets = self._targets.get(id(endpoint)) or self._missed(endpoint)
         if not targets:
             return self._hidden(scope, head, endpoint)
         return targets[0] if len(targets) == 1 else _first_match(targets, scope, head) or targets[0]
 
-    def _of(self, endpoint: Any) -> list[Target] | None:
-        self._refresh()
-        found = self._targets.get(id(endpoint))
-        if found is None and monotonic_ns() - self._built > REBUILT_EVERY:
+    def _missed(self, endpoint: Any) -> list[Target] | None:
+        """Apps may add routes while they run. Of an inner router that is seen by an endpoint that is missed."""
+        if monotonic_ns() - self._built > REBUILT_EVERY:
             self._build()
-            found = self._targets.get(id(endpoint))
-        return found
-
-    def _refresh(self) -> None:
-        """Apps may add routes while they run. To an inner router: then their endpoints are missed."""
-        if len(self._router.routes) != self._routes:
-            self._build()
+        return self._targets.get(id(endpoint))
 
     def _hidden(self, scope: Scope, head: Head, endpoint: Any) -> Target | None:
         """An endpoint of a router that could not be seen: inside of a wrapper that does not show what it wraps."""

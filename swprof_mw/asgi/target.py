@@ -17,6 +17,10 @@ class Kind(Enum):
     APP = 2
 
 
+#: What is compared for each request: read from the class, a kind takes eight times as long in Python 3.11.
+ROUTE, ROUTER, APP = Kind.ROUTE, Kind.ROUTER, Kind.APP
+
+
 class Target(NamedTuple):
     """Where a request can be routed to.
 

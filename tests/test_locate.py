@@ -1512,11 +1512,8 @@ def test_after_a_look_nothing_of_the_apps_is_kept_alive() -> None:
 
 
 def test_a_request_that_ends_after_the_last_look_is_not_kept() -> None:
-    class Kept(Place):
-        __slots__ = ("__weakref__",)
-
     async def main() -> None:
-        place, other, locator, gate = Place(), Kept(), Locator(ThreadClocks()), Gate()
+        place, other, locator, gate = Place(), Place(), Locator(ThreadClocks()), Gate()
         reference = weakref.ref(other)
         tasks = [
             asyncio.create_task(serve(place, inner(gate))),

@@ -17,17 +17,13 @@ class Exchange:
 
     Attributes:
         status: the HTTP status that the app answered with, 0 before; for a WebSocket 101 once it is accepted.
+        is_long_lived: whether the client decides how long it takes: an accepted WebSocket, a ``text/event-stream``.
     """
 
     # Until something else is known: the class's, so that one costs less to make.
     status = 0
-    _events = False
+    is_long_lived = False
     _trailers = False
-
-    @property
-    def is_long_lived(self) -> bool:
-        """Whether the client decides how long it takes: an accepted WebSocket, a ``text/event-stream``."""
-        return self._events or self.status == _SWITCHED
 
     def note_sent(self, message: Message) -> bool:
         """The app sends ``message``; whether it is the last one of the request."""
@@ -42,6 +38,7 @@ class Exchange:
             return not message.get("more_trailers")
         if kind == "websocket.accept":
             self.status = _SWITCHED
+            self.is_long_lived = True
         elif kind == "websocket.close":
             self.status = self.status or _FORBIDDEN
             return True
@@ -52,6 +49,7 @@ class Exchange:
         return message["type"] in _DISCONNECTS
 
     def _start(self, message: Message) -> None:
-        self.status = int(message["status"])
+        self.status = status = int(message["status"])
         self._trailers = bool(message.get("trailers"))
-        self._events = header(message.get("headers") or (), b"content-type").startswith(b"text/event-stream")
+        kind = header(message.get("headers") or (), b"content-type")
+        self.is_long_lived = status == _SWITCHED or kind.startswith(b"text/event-stream")

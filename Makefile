@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test lint types unit test-oldest test-oap test-suites test-processes test-hostile test-accuracy outages accuracy accuracy-short retention soak protocol settings clean
+.PHONY: help setup demo test lint types unit test-oldest test-oap test-suites test-processes test-hostile test-accuracy bench outages accuracy accuracy-short retention soak protocol settings clean
 
 help:
 	@echo "make demo      profile the three example apps through the embedded collector"
@@ -11,6 +11,7 @@ help:
 	@echo "make test-oldest  the adapters on the oldest supported libraries"
 	@echo "make accuracy  are profiles true? every server, app and Python that is here (takes long)"
 	@echo "make test-accuracy  a profile shows the request and only the request, on each of them (ten minutes)"
+	@echo "make bench     what requests, sampling and processes cost, beside the peers (an hour)"
 	@echo "make retention  does anything stay behind of requests sampled at 1 ms? each kind of server (half an hour)"
 	@echo "make soak      does anything grow or get lost while tasks and the backend come and go? (ten minutes)"
 	@echo "make test-processes  hundreds of forks, and every server in each of its ways (some minutes)"
@@ -82,6 +83,12 @@ accuracy: setup
 
 accuracy-short: setup
 	PYTHONPATH=. $(BIN)/python bench/accuracy.py --short --bursts 3 --repeat 3
+
+# Each prints its tables and what is not kept of the promises; all run, whatever one of them says.
+BENCHES := request_cost growth sampled_load process_cost
+
+bench: setup
+	status=0; for each in $(BENCHES); do $(BIN)/python -m bench.$$each || status=1; done; exit $$status
 
 retention: setup
 	PYTHONPATH=. $(BIN)/python bench/retention.py

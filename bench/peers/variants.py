@@ -152,9 +152,10 @@ def _opentelemetry(framework: str, sinks: Sinks, shape: Shape) -> Peer:
     provider.add_span_processor(export.BatchSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
     if framework == "django":
-        # What its instrumentor does to settings that are in a file.
+        # What its instrumentor does to settings that are in a file; of itself the middleware has nothing to trace with.
         middleware = "opentelemetry.instrumentation.django.middleware.otel_middleware._DjangoMiddleware"
         app = apps.django(shape, (middleware,))
+        instrumentation.DjangoInstrumentor().instrument()
     else:
         app = _made(framework, shape)
         names = {"flask": "FlaskInstrumentor", "starlette": "StarletteInstrumentor", "fastapi": "FastAPIInstrumentor"}

@@ -9,9 +9,7 @@ too late, or something was lost.
 from __future__ import annotations
 
 import argparse
-import json
 import random
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,12 +22,12 @@ from typing import Any
 from flask import Flask
 from werkzeug.test import EnvironBuilder
 
+from bench.partner import Partner
 from swprof_mw import agent
 from swprof_mw.flask import SWProfiler
 from tests.outages import OUTAGES
 from tests.reports import segment, snapshot
 
-ROOT = Path(__file__).resolve().parent.parent
 REQUESTS = 20_000
 QUEUED = 1_000
 #: The promises: added to the 99th percentile, ms, and until reporting goes on, s.
@@ -46,36 +44,6 @@ HEADER = (
     f"{'outage':20}{'requests':>9}{'failed':>7}{'p99 with':>9}{'without':>8}{'added (95 %)':>22}{'alone':>7}"
     f"{'queued':>8}{'sent':>7}{'lost':>5}{'twice':>6}{'back':>7}{'memory':>8}"
 )
-
-
-class Backend:
-    """The backend's process."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.outage_backend"],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        self.address: str = self._answer()
-
-    def tell(self, *words: str) -> Any:
-        """Its answer to these words."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(words) + "\n")
-        self._process.stdin.flush()
-        return self._answer()
-
-    def close(self) -> None:
-        """End it."""
-        self._process.communicate(timeout=30)
-
-    def _answer(self) -> Any:
-        assert self._process.stdout is not None
-        return json.loads(self._process.stdout.readline())
 
 
 @dataclass
@@ -219,13 +187,13 @@ class Feeder:
         return time.monotonic() - began
 
 
-def measure(kind: str, requests: int, alone: list[float], app: App, backend: Backend, feeder: Feeder) -> Row:
+def measure(kind: str, requests: int, alone: list[float], app: App, backend: Partner, feeder: Feeder) -> Row:
     """One outage."""
     row = Row(kind, [], [], alone)
     app.failed, made = 0, requests // 2
-    before, fed = backend.tell("arrived"), (feeder.segments, feeder.snapshots)
+    before, fed = backend.tell(["arrived"]), (feeder.segments, feeder.snapshots)
     if kind != "absent":  # it is, before the first one
-        backend.tell("begin", kind)
+        backend.tell(["begin", kind])
     for number in range(made):
         # By turns, and each the first as often.
         order = (row.with_us, row.without) if number % 2 else (row.without, row.with_us)
@@ -233,10 +201,10 @@ def measure(kind: str, requests: int, alone: list[float], app: App, backend: Bac
             times.append(app.ask(app.profiled if times is row.with_us else app.plain))
         feeder.fill(time.monotonic())
         row.queued = max(row.queued, len(_reporter().segments))
-    backend.tell("end")
+    backend.tell(["end"])
     row.back = feeder.back()
     _until(lambda: not len(_reporter().segments) + len(_reporter().snapshots), 60)
-    after = backend.tell("arrived")
+    after = backend.tell(["arrived"])
     row.failed, row.memory = app.failed, _memory()
     row.made = made + feeder.segments - fed[0] + feeder.snapshots - fed[1]
     row.sent = sum(after[what][1] - before[what][1] for what in ("segments", "snapshots"))
@@ -266,9 +234,9 @@ def _p99(times: Sequence[float]) -> float:
 
 
 @contextmanager
-def running() -> Iterator[Backend]:
+def running() -> Iterator[Partner]:
     """A backend, and at the end no agent."""
-    backend = Backend()
+    backend = Partner("bench.outage_backend")
     try:
         yield backend
     finally:
@@ -287,10 +255,10 @@ def main(arguments: list[str] | None = None) -> int:
     print(HEADER, flush=True)
     broken = []
     with running() as backend:
-        app, feeder = App(backend.address), Feeder()
+        app, feeder = App(backend.greeting), Feeder()
         alone = [app.ask(app.plain) for _ in range(options.requests // 4)]
         if "absent" in options.outages:
-            backend.tell("begin", "absent")
+            backend.tell(["begin", "absent"])
         began = 0.0
         for kind in options.outages:
             row = measure(kind, options.requests, alone, app, backend, feeder)

@@ -13,8 +13,9 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 
 from bench.environments import interpreter
+from bench.partner import ROOT
 from bench.peers import apps
-from bench.peers.running import PYTHON, ROOT, Figures, Sink, added, ratio, sink, spread, work
+from bench.peers.running import PYTHON, Figures, Sink, added, ratio, sink, spread, work
 from bench.peers.variants import BARE, OFFICIAL, OPENTELEMETRY, OURS, SENTRY
 
 VARIANTS = (OURS, OFFICIAL, OPENTELEMETRY, SENTRY)

@@ -1,20 +1,36 @@
-"""What one sample costs the sampler's thread, in processor time: ``python -m bench.sample_cost thread 20 40``
+"""What one sample costs the sampler's thread, in processor time, text included: ``python -m bench.sample_cost``
 
-A process of its own, with so many threads or tasks alive, each a request at that depth of stack; one is sampled.
+Each row is a process of its own, with so many threads or tasks alive, each a request that waits at that depth of stack,
+in functions of twenty files; one is sampled. Beside it stands a walk as SkyWalking's agent has made since 2021: all
+frames of a thread by ``traceback.extract_stack``, with their lines of source, and a text made of each. Exit status 1 if
+a promise is not kept.
+``python -m bench.sample_cost thread 20 60`` measures a single row, in this process.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import atexit
+import functools
+import importlib
 import json
+import shutil
 import statistics
+import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import ModuleType
 
+from bench.environments import environment
+from bench.partner import ROOT
+from bench.peers.running import PYTHON
 from swprof_mw.clock import monotonic_ns
 from swprof_mw.profiling.execution import ProfileTaskExecutionContext
 from swprof_mw.profiling.locate.place import current_request
@@ -28,6 +44,13 @@ LOOKS = 300
 #: Of ``LOOKS``, those before the caches are filled.
 WARMING = 20
 PERIOD_MS = 10
+#: What is measured: depths of stack, and how many threads or tasks are alive.
+DEPTHS = (20, 60, 200)
+ALIVE = {"thread": (1, 20, 200), "task": (20, 1_000, 10_000)}
+#: That the functions of a stack are in, as those of a framework and an app are.
+FILES = 20
+#: At a depth, the most that a sample takes in the time of a walk.
+MOST_OF_WALK = {60: 0.1}
 #: A look wakes so late, ns, if nobody holds the GIL.
 LATE = 80_000
 
@@ -41,6 +64,7 @@ class Cost:
         first: of another request's first one.
         median, most: of the later ones.
         clocks: what reading the threads' clocks takes, which is left out of the above.
+        walk: of a thread at that depth, as of 2021; the median.
     """
 
     first_of_all: float
@@ -48,6 +72,12 @@ class Cost:
     median: float
     most: float
     clocks: float
+    walk: float
+
+    @property
+    def whole(self) -> float:
+        """A sample, with the clocks read."""
+        return self.median + self.clocks
 
 
 class Requests:
@@ -58,6 +88,7 @@ class Requests:
         self._depth = depth
         self._count = count
         self._stop = threading.Event()
+        self._files = _files()
         if kind == "thread":
             for _ in range(count):
                 threading.Thread(target=self._on_thread, daemon=True).start()
@@ -72,7 +103,7 @@ class Requests:
         span.enter(sys._getframe())
         current_request.set(span)
         self.spans.append(span)
-        _deep(self._depth - 2, self._stop.wait)
+        self._files[0].deep(self._depth - 2, self._stop.wait, self._files)
 
     async def _tasks(self) -> None:
         await asyncio.gather(*(self._in_task() for _ in range(self._count)))
@@ -82,21 +113,35 @@ class Requests:
         span.enter_task(sys._getframe(), asyncio.current_task(), asyncio.get_running_loop())
         current_request.set(span)
         self.spans.append(span)
-        await _deep_async(self._depth - 1)
+        await self._files[0].deep_async(self._depth - 2, lambda: asyncio.sleep(3_600), self._files)
 
 
-def _deep(depth: int, last: Callable[[], object]) -> None:
+#: A file of the stack. Each function calls that of the next file.
+_SOURCE = """
+def deep(depth, last, files):
     if depth:
-        _deep(depth - 1, last)
+        files[depth % len(files)].deep(depth - 1, last, files)
     else:
         last()
 
 
-async def _deep_async(depth: int) -> None:
+async def deep_async(depth, last, files):
     if depth:
-        await _deep_async(depth - 1)
+        await files[depth % len(files)].deep_async(depth - 1, last, files)
     else:
-        await asyncio.sleep(3_600)
+        await last()
+"""
+
+
+@functools.cache
+def _files() -> list[ModuleType]:
+    directory = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, directory)
+    sys.path.insert(0, directory)
+    names = [f"frames_{number}" for number in range(FILES)]
+    for name in names:
+        Path(directory, f"{name}.py").write_text(_SOURCE)
+    return [importlib.import_module(name) for name in names]
 
 
 def measure(kind: str, count: int, depth: int, pause: float) -> Cost:
@@ -123,7 +168,20 @@ def measure(kind: str, count: int, depth: int, pause: float) -> Cost:
     costs = [look(one) for _ in range(LOOKS)]
     spent = sum(clocks) / 1000
     later = costs[WARMING:]
-    return Cost(costs[0], look(other), statistics.median(later), max(later), spent)
+    return Cost(costs[0], look(other), statistics.median(later), max(later), spent, _walk(depth))
+
+
+def _walk(depth: int) -> float:
+    """What the walk of 2021 takes at that depth, µs; the median."""
+    [span] = Requests("thread", 1, depth).spans
+    costs = []
+    for _ in range(LOOKS):
+        began = time.thread_time_ns()
+        frame = sys._current_frames()[span.thread_id]
+        stack = [f"{line.filename}.{line.name}: {line.lineno}" for line in traceback.extract_stack(frame)]
+        costs.append((time.thread_time_ns() - began) / 1000)
+        assert len(stack) >= depth, f"{len(stack)} frames are seen"
+    return statistics.median(costs[WARMING:])
 
 
 def _timed_clocks() -> list[int]:
@@ -140,16 +198,52 @@ def _timed_clocks() -> list[int]:
     return found
 
 
-def main() -> None:
-    """Print the cost as JSON."""
+def measured(kind: str, count: int, depth: int) -> Cost:
+    """The same in a process of its own."""
+    command = [environment(PYTHON), "-m", "bench.sample_cost", kind, str(count), str(depth)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return Cost(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def table(repeat: int) -> list[str]:
+    """Print the table; what is not kept of the promises."""
+    broken = []
+    print(f"{'alive':>12}{'depth':>8}{'a sample, µs':>15}{'walk of 2021, µs':>20}{'ratio':>8}{'first, µs':>12}")
+    for kind, counts in ALIVE.items():
+        for count in counts:
+            for depth in DEPTHS:
+                costs = [measured(kind, count, depth) for _ in range(repeat)]
+                sample, walk, first = (
+                    statistics.median(getattr(cost, name) for cost in costs) for name in ("whole", "walk", "first")
+                )
+                ratio = statistics.median(cost.whole / cost.walk for cost in costs)
+                name = f"{count} {kind}s"
+                print(
+                    f"{name:>12}{depth:>8}{sample:>15.1f}{walk:>20.1f}{f'1/{1 / ratio:.1f}':>8}{first:>12.0f}",
+                    flush=True,
+                )
+                if ratio > MOST_OF_WALK.get(depth, 1.0):
+                    broken.append(f"{name}, depth {depth}: 1/{1 / ratio:.1f} of the walk of 2021")
+    return broken
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table, or the cost of one row as JSON. 0 if the promises are kept, else 1."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kind", choices=["thread", "task"])
-    parser.add_argument("count", type=int, help="threads or tasks alive")
-    parser.add_argument("depth", type=int, help="code signatures of a stack")
+    parser.add_argument("kind", nargs="?", choices=list(ALIVE), help="by default, the whole table")
+    parser.add_argument("count", nargs="?", type=int, default=1, help="threads or tasks alive (%(default)s)")
+    parser.add_argument("depth", nargs="?", type=int, default=60, help="code signatures of a stack (%(default)s)")
     parser.add_argument("--pause", type=float, default=0.0, help="seconds between two looks (%(default)s)")
-    chosen = parser.parse_args()
-    print(json.dumps(asdict(measure(chosen.kind, chosen.count, chosen.depth, chosen.pause))))
+    parser.add_argument("--repeat", type=int, default=3, help="processes for a row of the table (%(default)s)")
+    chosen = parser.parse_args(arguments)
+    if chosen.kind:
+        print(json.dumps(asdict(measure(chosen.kind, chosen.count, chosen.depth, chosen.pause))))
+        return 0
+    broken = table(chosen.repeat)
+    print(*broken, sep="\n")
+    return 1 if broken else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -20,7 +20,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from bench.environments import environment
-from bench.peers.running import PYTHON, ROOT, sink, spread
+from bench.partner import ROOT
+from bench.peers.running import PYTHON, sink, spread
 from swprof_mw import agent, stats
 from tests import asgi_driver, wsgi_client
 from tests.faulty import task_command
@@ -128,13 +129,18 @@ def window(work: Work, run: Callable[[], None], number: int, is_sampled: bool) -
     thread = threading.Thread(target=run)
     thread.start()
     time.sleep(0.5)
-    used, pieces, sent, began = time.process_time(), work.pieces, stats().snapshots.sent, time.monotonic()
+    used, pieces, sent, began = (
+        time.process_time(),
+        work.pieces,
+        sum(getattr(stats().snapshots, x) for x in ("sent", "queued", "dropped")),
+        time.monotonic(),
+    )
     time.sleep(LASTS)
     took = time.monotonic() - began
     found = {
         "cpu": (time.process_time() - used) / took,
         "pieces": (work.pieces - pieces) / took,
-        "snapshots": (stats().snapshots.sent - sent) / took,
+        "snapshots": (sum(getattr(stats().snapshots, x) for x in ("sent", "queued", "dropped")) - sent) / took,
         "stretch": stats().period_stretch,
         "sampled": stats().slots_taken,
     }

@@ -36,6 +36,8 @@ INTERRUPT_WAIT = 0.02
 GRPC_WAIT = 0.02
 #: A fork waits so long at the most for our own first import of grpc, seconds: it happens once, right after the start.
 IMPORT_WAIT = 2.0
+#: Somewhere on the network; the address is set aside for documentation (RFC 5737).
+_ELSEWHERE = ("192.0.2.1", 9)
 _NS_PER_SECOND = 1_000_000_000
 _NS_PER_MINUTE = 60 * _NS_PER_SECOND
 
@@ -69,19 +71,19 @@ class Service:
         """Carry out what the backend sent."""
         self.tasks.receive(commands, first_poll)
 
-    def process_tasks(self) -> None:
-        """Let tasks begin and end, each at its time."""
+    def process_tasks(self) -> bool:
+        """Let tasks begin and end, each at its time. Whether there is one that runs, or is going to."""
         self.tasks.process_profile_task()
+        return self.tasks.current is not None
 
     def properties(self) -> list[tuple[str, str]]:
-        """What the instance says of itself. May look the host's address up: for a background thread."""
-        host = socket.gethostname()
+        """What the instance says of itself."""
         found = [
             ("language", "python"),
             ("OS Name", platform.system()),
             ("Process No.", str(os.getpid())),
-            ("hostname", host),
-            ("ipv4", _address(host)),
+            ("hostname", socket.gethostname()),
+            ("ipv4", _address()),
             ("python", platform.python_version()),
         ]
         if self._namespace:
@@ -301,8 +303,14 @@ def _short(prefix: str) -> str:
     return prefix[:12]
 
 
-def _address(host: str) -> str:
-    try:
-        return socket.gethostbyname(host)
-    except (OSError, UnicodeError):  # not known, or no name of the network's at all
-        return "127.0.0.1"
+def _address() -> str:
+    """The host's address, by which it reaches others.
+
+    Names are not looked up: a child forked meanwhile could never look one up, nor could the app in it.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire:
+        try:
+            wire.connect(_ELSEWHERE)  # sends nothing
+        except OSError:  # there is no way out
+            return "127.0.0.1"
+        return str(wire.getsockname()[0])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from swprof_mw import forks
 from swprof_mw.config import Config
-from swprof_mw.failures import guarded
+from swprof_mw.failures import failed
 from swprof_mw.names import EndpointNames
 from swprof_mw.profiling.locate.place import current_request
 from swprof_mw.span import EntrySpan, NestedSpan, Span
@@ -58,6 +58,15 @@ class Application:
         self._configure(Config.load(self._keywords))
         if self.config.enabled:
             forks.watch()
+            self._import()
+
+    @staticmethod
+    def _import() -> None:
+        """Import what the first request needs: that starts nothing, and a prefork server's workers share it."""
+        from swprof_mw import runtime
+
+        if not runtime.why_not():
+            from swprof_mw import agent  # noqa: F401
 
     def _configure(self, config: Config) -> None:
         self.config = config
@@ -70,7 +79,6 @@ class Application:
         """Whether the app is instrumented at all, by what is known before the first request."""
         return self.config.enabled
 
-    @guarded("beginning a span")
     def begin(self, method: str, path: str, peer: str = "", sw8: str = "") -> Span | None:
         """A request begins; None where it is not traced: ignored, or we are off.
 
@@ -82,22 +90,26 @@ class Application:
             peer: ``HOST:PORT`` of the client, empty if not known.
             sw8: the header's value, empty if there is none.
         """
-        process = os.getpid()
-        outer = current_request.get()
-        # A process that was forked in the middle of a request inherits it open, and has nothing to do with it.
-        if isinstance(outer, EntrySpan) and not outer.ended and outer.process_id == process:
-            # Another path is a call that the app makes to an app in its own process: the request's own work.
-            return NestedSpan(outer) if outer.covers(method, path) else None
-        # The process first: whoever attaches now says it last.
-        service = self._service if self._process == process else self.attach()
-        if service is not None and service.ended:
-            service = self.attach()
-        if service is None or (self._ignores and self.config.ignores(method, path)):
+        try:
+            process = os.getpid()
+            outer = current_request.get()
+            # A process that was forked in the middle of a request inherits it open, and has nothing to do with it.
+            if isinstance(outer, EntrySpan) and not outer.ended and outer.process_id == process:
+                # Another path is a call that the app makes to an app in its own process: the request's own work.
+                return NestedSpan(outer) if outer.covers(method, path) else None
+            # The process first: whoever attaches now says it last.
+            service = self._service if self._process == process else self.attach()
+            if service is not None and service.ended:
+                service = self.attach()
+            if service is None or (self._ignores and self.config.ignores(method, path)):
+                return None
+            span = EntrySpan(self, service, method, path, peer, sw8)
+            if service.tasks.current is not None:
+                service.tasks.add_profiling(span, self.names.path(method, path))
+            return span
+        except Exception:  # noqa: BLE001
+            failed("beginning a span")
             return None
-        span = EntrySpan(self, service, method, path, peer, sw8)
-        if service.tasks.current is not None:
-            service.tasks.add_profiling(span, self.names.path(method, path))
-        return span
 
     def attach(self) -> Service | None:
         """Connect to this process's agent, started now if it is the first.

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 #: Nanoseconds of a clock that never jumps.
 monotonic_ns: Callable[[], int] = time.monotonic_ns
+#: Nanoseconds since the epoch.
+wall_ns: Callable[[], int] = time.time_ns
 
 NS_PER_MS = 1_000_000
 
@@ -20,7 +22,7 @@ class RequestClock:
 
     def __init__(self) -> None:
         self.start = monotonic_ns()
-        self._wall = time.time_ns()
+        self._wall = wall_ns()
 
     def milliseconds(self, monotonic: int) -> int:
         """A monotonic time (ns) as ms since the epoch, rounded down: the same rounding for every time of a request."""

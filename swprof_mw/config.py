@@ -19,6 +19,7 @@ Environ = Mapping[str, str] | None
 Properties = tuple[tuple[str, str], ...]
 Kind = tuple[str, Callable[[Any], Any]]
 TraceReport = Literal["all", "profiled"]
+Transport = Literal["auto", "grpc"]
 UrlTag = Literal["path", "route", "off"]
 CodeSignature = Literal["short", "full"]
 
@@ -170,6 +171,8 @@ class Config:
     tls_cert: str = _setting("", _FILE, "SWPROF_TLS_CERT",
         "PEM file of our own certificate for mutual TLS, only together with `tls_key`; turns TLS on")
     tls_key: str = _setting("", _FILE, "SWPROF_TLS_KEY", "PEM file of the private key of `tls_cert`")
+    transport: Transport = _setting("auto", _choice(get_args(Transport)), "SWPROF_TRANSPORT",
+        "`grpc`: make calls with the grpc library; `auto`: only where a proxy is set, or TLS has to be grpc's")
     heartbeat_period: float = _setting(30.0, _SECONDS, "SW_AGENT_COLLECTOR_HEARTBEAT_PERIOD",
         "Seconds between two keep-alive messages to the backend")
     instance_properties: Properties = _setting((), ("a JSON object or dict of text, numbers, booleans",

@@ -1,6 +1,7 @@
 """What goes wrong on our side is logged once a minute for each place, and never reaches the app.
 
-This is the one place of the package that catches everything: whatever we got wrong, a request goes on.
+Whatever we got wrong, a request goes on: `guarded` catches everything. What each request runs through does so itself
+and calls `failed`, since a wrapper's call costs more than most of what it wraps.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def guarded(doing: str) -> Callable[[Callable[P, R]], Callable[P, R | None]]:
             try:
                 return function(*args, **kwargs)
             except Exception:  # noqa: BLE001
-                _note(doing)
+                failed(doing)
                 return None
 
         return call
@@ -48,7 +49,8 @@ def note(message: str, *arguments: object) -> None:
             logger.warning(message, *arguments)
 
 
-def _note(doing: str) -> None:
+def failed(doing: str) -> None:
+    """Log the exception that is being handled, once a minute for each ``doing``, which names what went wrong."""
     now = time.monotonic()
     if now - _last.get(doing, -_QUIET_SECONDS) >= _QUIET_SECONDS:
         _last[doing] = now

@@ -54,12 +54,12 @@ class EndpointNames:
     def __init__(self, form: str = "{route}") -> None:
         self._form = form
         self._plain = form == "{route}"
-        self._memo: dict[tuple[str, str], str] = {}
+        self._memo: dict[str | tuple[str, str], str] = {}
         self._guessed: set[str] = set()
 
     def route(self, method: str, template: str) -> str:
         """The name of a resolved route, for example ``/users/<int:uid>``: with one leading slash."""
-        key = ("", template) if self._plain else (self._method(method), template)
+        key = template if self._plain else (self._method(method), template)
         name = self._memo.get(key)
         if name is None:
             name = self._resolved(method, template)
@@ -99,7 +99,7 @@ class EndpointNames:
     def _method(method: str) -> str:
         return method if method in _METHODS else OTHER
 
-    def _remember(self, key: tuple[str, str], name: str) -> None:
+    def _remember(self, key: str | tuple[str, str], name: str) -> None:
         if len(self._memo) < MEMO:
             self._memo[key] = name
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from typing import TypedDict
 
-from swprof_mw.config import CodeSignature, TraceReport, UrlTag
+from swprof_mw.config import CodeSignature, TraceReport, Transport, UrlTag
 
 Texts = str | list[str] | tuple[str, ...] | set[str] | frozenset[str]
 """Several texts: by commas, or as a collection."""
@@ -32,6 +32,7 @@ class Settings(TypedDict, total=False):
     tls_ca: File | None
     tls_cert: File | None
     tls_key: File | None
+    transport: Transport | None
     heartbeat_period: float | None
     instance_properties: Mapping[str, str | float | bool] | str | None
     profile_active: bool | None

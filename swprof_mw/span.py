@@ -6,9 +6,9 @@ from contextvars import Token
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from swprof_mw.clock import monotonic_ns
+from swprof_mw.clock import NS_PER_MS, monotonic_ns, wall_ns
 from swprof_mw.exception_log import exception_log
-from swprof_mw.failures import guarded, note
+from swprof_mw.failures import failed, guarded, note
 from swprof_mw.profiling.locate.place import Place, current_request
 from swprof_mw.profiling.profiler import ProfiledSpan
 from swprof_mw.propagation import parse
@@ -39,8 +39,10 @@ class EntrySpan(ProfiledSpan):
         path: the full raw path, without query: mount prefixes (``SCRIPT_NAME``, ``root_path``) included.
         endpoint: the name by the resolved route; empty until it is known.
         mount: the concrete prefix of an outer app's mount and its template, for names that an inner app gives.
+        status: for the adapter to note the answer's HTTP status in, as soon as it is known.
     """
 
+    status = FAILED
     endpoint = ""
     mount = ("", "")
     _component = 0
@@ -48,11 +50,15 @@ class EntrySpan(ProfiledSpan):
     _is_error = False
     _long_lived = False
     _fixed = False
+    _reference: Reference | None = None
 
     def __init__(
         self, application: Application, service: Service, method: str, path: str, peer: str = "", sw8: str = ""
     ) -> None:
-        super().__init__(service.next_id())
+        # As `ProfiledSpan` has it, without its calls: this is done for each request.
+        self.segment_id = service.next_id()
+        self.start = monotonic_ns()
+        self._wall = wall_ns()
         self._application = application
         self._service = service
         self._peer = peer
@@ -64,6 +70,19 @@ class EntrySpan(ProfiledSpan):
     def process_id(self) -> int:
         """Of the process that the request began in."""
         return self._service.process_id
+
+    @property
+    def trace_id(self) -> str:
+        """The caller's trace if the header names a valid one, or else its own; a stranger may have chosen it."""
+        reference = self._caller()
+        return reference.trace_id if reference else self.segment_id
+
+    @property
+    def as_caller(self) -> Reference:
+        """What a process that is called now has to know to go on with the trace, but the address it is called at."""
+        endpoint = self.endpoint or self._application.names.guess(self.method, self.path)
+        service = self._service
+        return Reference(self.trace_id, self.segment_id, 0, service.name, service.instance, endpoint, "")
 
     @property
     def wants_route(self) -> bool:
@@ -91,13 +110,16 @@ class EntrySpan(ProfiledSpan):
         """Whether an inner adapter that sees this method and full path sees the same request."""
         return not self.ended and self.path == path and self.method == method
 
-    @guarded("naming an endpoint")
     def route(self, template: str | None) -> None:
         """The router found a route, or none (``template`` None). The last call wins: inner apps know better."""
-        if template is None:
-            self._name(self._application.names.unmatched(self.method))
-        else:
-            self._name(self._application.names.route(self.method, self._mounted(template)))
+        try:
+            names = self._application.names
+            if template is None:
+                self._name(names.unmatched(self.method))
+            else:
+                self._name(names.route(self.method, self._mounted(template) if self.mount[0] else template))
+        except Exception:  # noqa: BLE001
+            failed("naming an endpoint")
 
     @guarded("naming an endpoint")
     def route_by_path(self) -> None:
@@ -126,25 +148,31 @@ class EntrySpan(ProfiledSpan):
         """The framework turned out to be another one than the adapter's own (SkyWalking's component id)."""
         self._component = component
 
-    @guarded("ending a span")
-    def end(self, status: int) -> None:
-        """The request's last byte was handed to the server, with this HTTP status. Once; later calls do nothing."""
+    def end(self, status: int | None = None) -> None:
+        """The request's last byte was handed to the server. Once; later calls do nothing.
+
+        Args:
+            status: the answer's HTTP status; by default the one that was noted.
+        """
         if self.ended:
             return
-        self.ended = True
-        # Inactive first, then the time: a snapshot that is later than the end is dropped by its time.
-        self.leave()
-        end = max(monotonic_ns(), self.start)  # a test that freezes time may turn even this clock back
-        profiler = self.profiler
-        if profiler is not None:
-            profiler.end(end)
-        if not self.endpoint:
-            self.endpoint = self._application.names.unmatched(self.method)
-        if (profiler is not None and profiler.was_taken) or self._application.filter.keeps(self.endpoint):
-            self._service.report(self._segment(status, end))
+        try:
+            self.ended = True
+            # Inactive first, then the time: a snapshot that is later than the end is dropped by its time.
+            self.leave()
+            end = max(monotonic_ns(), self.start)  # a test that freezes time may turn even this clock back
+            profiler = self.profiler
+            if profiler is not None:
+                profiler.end(end)
+            if not self.endpoint:
+                self.endpoint = self._application.names.unmatched(self.method)
+            if (profiler is not None and profiler.was_taken) or self._application.filter.keeps(self.endpoint):
+                self._service.report(self._segment(self.status if status is None else status, end))
+        except Exception:  # noqa: BLE001
+            failed("ending a span")
 
     def _segment(self, status: int, end: int) -> Segment:
-        reference = self._caller()
+        reference = self._caller() if self._sw8 else self._reference
         # By position: by name it takes twice as long, and this is done for each request.
         return Segment(
             reference.trace_id if reference else self.segment_id,
@@ -152,8 +180,8 @@ class EntrySpan(ProfiledSpan):
             self._service.name,
             self._service.instance,
             self.endpoint,
-            self.milliseconds(self.start),
-            self.milliseconds(end),
+            self._wall // NS_PER_MS,
+            (self._wall + end - self.start) // NS_PER_MS,
             self._peer[:_PEER_LENGTH],
             self._component or self._application.component,
             self._is_error or status >= FAILED,
@@ -164,14 +192,14 @@ class EntrySpan(ProfiledSpan):
         )
 
     def _caller(self) -> Reference | None:
-        """The caller's span, if the request came with a valid header."""
-        if not self._sw8:
-            return None
-        reference = parse(self._sw8)
-        if reference is None:
-            # Not the value itself: it is a stranger's, and might be anybody's secret.
-            note("a header sw8 that is not valid is ignored, of %d characters", len(self._sw8))
-        return reference
+        """The caller's span, if the header is valid: read once, and then the header is empty."""
+        if header := self._sw8:
+            self._reference = parse(header)
+            if self._reference is None:
+                # Not the value itself: it is a stranger's, and might be anybody's secret.
+                note("a header sw8 that is not valid is ignored, of %d characters", len(header))
+            self._sw8 = ""  # at last: another thread of the request may ask meanwhile
+        return self._reference
 
     def _tags(self, status: int) -> tuple[tuple[str, str], ...]:
         url_tag = self._application.config.url_tag

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from swprof_mw.failures import guarded
+from swprof_mw.failures import failed
 from swprof_mw.profiling.locate.place import current_request
 from swprof_mw.span import FAILED, EntrySpan, Span
 
@@ -38,23 +38,25 @@ class WSGIEntry:
         span = self._open(environ)
         if span is None:
             return self.app(environ, start_response)
-        exchange = Exchange(span)
         try:
-            body = exchange.run(self.app, environ, exchange.listening(start_response))
+            body = run(span, self.app, environ, listening(span, start_response))
         except BaseException:
             span.end(FAILED)
             raise
         # In no variable here: a traceback that the app keeps also keeps this frame, and would keep what we return.
-        return exchange.handed_on(environ, body)
+        return handed_on(span, environ, body)
 
-    @guarded("reading the WSGI environ")
     def _open(self, environ: dict[str, Any]) -> EntrySpan | None:
         """The request that begins; None where there is nothing to do: not traced, or an outer adapter has it."""
-        method, path = str.upper(environ["REQUEST_METHOD"]), raw_path(environ)
-        # Whatever happens, an environ that the app copied from another request's does not lead to that one's span.
-        environ[SPAN] = None
-        environ[SPAN] = span = self.application.begin(method, path, *caller(environ))
-        return span if isinstance(span, EntrySpan) else None
+        try:
+            method, path = str.upper(environ["REQUEST_METHOD"]), raw_path(environ)
+            # Whatever happens, an environ that the app copied from another request's does not lead to that one's span.
+            environ[SPAN] = None
+            environ[SPAN] = span = self.application.begin(method, path, *caller(environ))
+            return span if isinstance(span, EntrySpan) else None
+        except Exception:  # noqa: BLE001
+            failed("reading the WSGI environ")
+            return None
 
 
 def raw_path(environ: Mapping[str, Any]) -> str:
@@ -83,88 +85,70 @@ def span_of(environ: Mapping[str, Any]) -> Span | None:
     return span
 
 
-class Exchange:
-    """One request and its answer, while they pass through a thread of the server's.
+def listening(span: EntrySpan, start_response: Callable[..., Any]) -> Callable[..., Any]:
+    """The server's ``start_response``, its ``write`` included; we only read the status that it accepted."""
 
-    Args:
-        span: the request.
-
-    Attributes:
-        span: the request.
-        status: the answer's HTTP status, as far as it is known.
-    """
-
-    __slots__ = ("span", "status")
-
-    def __init__(self, span: EntrySpan) -> None:
-        self.span = span
-        self.status = FAILED
-
-    def listening(self, start_response: Callable[..., Any]) -> Callable[..., Any]:
-        """The server's ``start_response``, its ``write`` included; we only read the status that it accepted."""
-
-        def listen(*args: Any, **kwargs: Any) -> Any:
-            status = args[0] if args else kwargs.get("status")
-            try:
-                write = start_response(*args, **kwargs)
-            finally:
-                # A server raises what it is told in exc_info: the traceback holds this frame, which must not hold it.
-                del args, kwargs
-            self._note(status)
-            return write
-
-        return listen
-
-    def run(self, function: Callable[..., R], *args: Any) -> R:
-        """Run some of the app's code as the request's. What it raises is noted in the span and passes on."""
-        span = self.span
-        token = current_request.set(span)
-        span.enter(sys._getframe())
+    def listen(*args: Any, **kwargs: Any) -> Any:
+        status: Any = args[0] if args else kwargs.get("status")
         try:
-            return function(*args)
-        except StopIteration:
-            raise
-        except BaseException as exception:
-            span.error(exception)
-            raise
+            write = start_response(*args, **kwargs)
         finally:
-            # Before the thread does anything else: the server's threads outlive requests.
-            span.leave()
-            span.deactivate(token)
-
-    @guarded("reading a WSGI status")
-    def _note(self, status: Any) -> None:
+            # A server raises what it is told in exc_info: the traceback holds this frame, which must not hold it.
+            del args, kwargs
         try:
-            self.status = int(status[:3])
+            span.status = int(status[:3])
         except (ValueError, TypeError):
-            return  # a server may be content with more than PEP 3333 allows; then so are we
+            pass  # a server may be content with more than PEP 3333 allows; then so are we
+        except Exception:  # noqa: BLE001
+            failed("reading a WSGI status")
+        return write
 
-    def end(self) -> None:
-        """The request is over."""
-        self.span.end(self.status)
+    return listen
 
-    def handed_on(self, environ: Mapping[str, Any], body: Iterable[bytes]) -> Iterable[bytes]:
-        """What the server gets in place of the app's body: the request ends with it, or now."""
-        wrapped = self._wrap(environ, body) if self.span.is_wanted else None
-        if wrapped is None:
-            self.end()
-            return body
-        return wrapped
 
-    @guarded("wrapping a WSGI body")
-    def _wrap(self, environ: Mapping[str, Any], body: Iterable[bytes]) -> Body | None:
-        """The body as one that tells its end; None where no code of the app is left to run.
+def run(span: EntrySpan, function: Callable[..., R], *args: Any) -> R:
+    """Run some of the app's code as the request's. What it raises is noted in the span and passes on."""
+    token = current_request.set(span)
+    span.enter(sys._getframe())
+    try:
+        return function(*args)
+    except StopIteration:
+        raise
+    except BaseException as exception:
+        span.error(exception)
+        raise
+    finally:
+        # Before the thread does anything else: the server's threads outlive requests.
+        span.leave()
+        current_request.reset(token)
 
-        That is so for a list, tuple or bytes, which the server only reads. And for what the server knows by its type
-        or identity, which any wrapper of ours would lose: a file in its own wrapper, which it sends by ``sendfile``; an
-        object that cannot be iterated over, and says for example that the app has answered already.
-        """
+
+def handed_on(span: EntrySpan, environ: Mapping[str, Any], body: Iterable[bytes]) -> Iterable[bytes]:
+    """What the server gets in place of the app's body: the request ends with it, or now."""
+    wrapped = _wrap(span, environ, body) if span.is_wanted else None
+    if wrapped is None:
+        span.end()
+        return body
+    return wrapped
+
+
+def _wrap(span: EntrySpan, environ: Mapping[str, Any], body: Iterable[bytes]) -> Body | None:
+    """The body as one that tells its end; None where no code of the app is left to run.
+
+    That is so for a list, tuple or bytes, which the server only reads. And for what the server knows by its type
+    or identity, which any wrapper of ours would lose: a file in its own wrapper, which it sends by ``sendfile``; an
+    object that cannot be iterated over, and says for example that the app has answered already.
+    """
+    try:
         if _is_plain(body) or _is_file(environ, body):
             return None
         kind = type(body)
         if not (hasattr(kind, "__iter__") or hasattr(kind, "__getitem__")):
             return None
-        return (SizedBody if hasattr(kind, "__len__") else Body)(self, body)
+        return (SizedBody if hasattr(kind, "__len__") else Body)(span, body)
+    except Exception:  # noqa: BLE001
+        failed("wrapping a WSGI body")
+        return None
 
 
 _PLAIN = (list, tuple, bytes, str, bytearray)
@@ -190,53 +174,39 @@ class Body:
     The request ends when the server closes the body; if it never does, when the server drops it.
 
     Args:
-        exchange: the request.
+        span: the request.
         body: the app's.
     """
 
-    __slots__ = ("_body", "_exchange", "_iterator", "_span")
+    __slots__ = ("_body", "_iterator", "_span")
 
-    def __init__(self, exchange: Exchange, body: Iterable[bytes]) -> None:
-        self._exchange = exchange
-        self._span = exchange.span
+    def __init__(self, span: EntrySpan, body: Iterable[bytes]) -> None:
+        self._span = span
         self._body = body
         self._iterator: Any = body
 
     def __iter__(self) -> Iterator[bytes]:
         body = self._body
         # An iterator only gives itself; anything else may begin to work here.
-        self._iterator = iter(body) if hasattr(type(body), "__next__") else self._exchange.run(iter, body)
+        self._iterator = iter(body) if hasattr(type(body), "__next__") else run(self._span, iter, body)
         return self
 
     def __next__(self) -> bytes:
-        # As `Exchange.run` does it, which would take twice as long: each request comes here twice at the least.
-        span = self._span
-        token = current_request.set(span)
-        span.enter(sys._getframe())
-        try:
-            chunk: bytes = next(self._iterator)
-            return chunk
-        except StopIteration:
-            raise
-        except BaseException as exception:
-            span.error(exception)
-            raise
-        finally:
-            span.leave()
-            span.deactivate(token)
+        chunk: bytes = run(self._span, next, self._iterator)
+        return chunk
 
     def close(self) -> None:
         """The server is done: close the app's body, if that can be closed, and end the request."""
         try:
             close = getattr(self._body, "close", None)
             if close is not None:
-                self._exchange.run(close)
+                run(self._span, close)
         finally:
-            self._exchange.end()
+            self._span.end()
 
     def __del__(self) -> None:
         if not self._span.ended:
-            self._exchange.end()
+            self._span.end()
 
 
 class SizedBody(Body):

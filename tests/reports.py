@@ -17,6 +17,7 @@ class Probe:
         self.last_command_time = -1
         self.received: list[tuple[list[TaskCommand], bool]] = []
         self.turns = 0
+        self.has_task = False
 
     def properties(self) -> list[tuple[str, str]]:
         """One property."""
@@ -26,9 +27,10 @@ class Probe:
         """Note them."""
         self.received.append((commands, first_poll))
 
-    def process_tasks(self) -> None:
+    def process_tasks(self) -> bool:
         """Count it."""
         self.turns += 1
+        return self.has_task
 
 
 def segment(number: int = 0, operation: str = "/", **changes: Any) -> Segment:

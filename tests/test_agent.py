@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -77,7 +78,8 @@ def test_an_app_that_is_made_starts_nothing_before_its_first_request(backend: Ba
     assert out.split() == ["False", "0", "True"]
 
 
-def test_the_first_request_does_not_wait_for_grpc(backend: Backend) -> None:
+@pytest.mark.parametrize(("transport", "library"), [("auto", "google.protobuf"), ("grpc", "grpc")])
+def test_the_first_request_does_not_wait_for_a_library(backend: Backend, transport: str, library: str) -> None:
     out = Script(
         backend.address,
         """
@@ -86,7 +88,7 @@ def test_the_first_request_does_not_wait_for_grpc(backend: Backend) -> None:
 
         class Slow(importlib.abc.MetaPathFinder):
             def find_spec(self, name, path, target=None):
-                if name == "grpc":
+                if name == os.environ["LIBRARY"]:
                     assert answered.wait(10), "the request waits for the import"
                     print("imported by", threading.current_thread().name != "MainThread")
                 return None
@@ -96,6 +98,7 @@ def test_the_first_request_does_not_wait_for_grpc(backend: Backend) -> None:
         print("answered")
         answered.set()
         """,
+        {"SWPROF_TRANSPORT": transport, "LIBRARY": library},
     ).output()
     assert out.splitlines() == ["answered", "imported by True"]
     assert len(backend.segments()) == 1
@@ -184,13 +187,35 @@ def test_properties_say_what_the_instance_is(recorded: Recorded) -> None:
     assert (properties["zone"], properties["namespace"]) == ("b", "eu")
 
 
-def test_a_host_without_an_address_is_its_own(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(host: str) -> str:
-        raise OSError(host)
+def test_a_host_without_a_way_out_is_its_own(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Cut(socket.socket):
+        def connect(self, address: object) -> None:
+            raise OSError(address)
 
-    monkeypatch.setattr("socket.gethostbyname", fail)
+    monkeypatch.setattr("socket.socket", Cut)
     serve(Application(7001, {"service_name": "shop"}))
     assert dict(recorded.service().properties())["ipv4"] == "127.0.0.1"
+
+
+def test_the_address_is_one_that_others_can_reach(recorded: Recorded) -> None:
+    serve(Application(7001, {"service_name": "shop"}))
+    with socket.socket() as mine:
+        mine.bind((dict(recorded.service().properties())["ipv4"], 0))  # one of the host's own
+
+
+def test_properties_look_no_name_up(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child forked during a look-up has the resolver's lock held for ever."""
+
+    def note(*_: object) -> str:
+        looked_up.append(_)
+        return "127.0.0.1"
+
+    looked_up: list[object] = []
+    for name in ("gethostbyname", "gethostbyname_ex", "gethostbyaddr", "getaddrinfo"):
+        monkeypatch.setattr(f"socket.{name}", note)
+    serve(Application(7001, {"service_name": "shop"}))
+    recorded.service().properties()
+    assert looked_up == []
 
 
 # The end.

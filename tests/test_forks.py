@@ -356,7 +356,10 @@ def test_threads_that_fork_at_once_do_so_one_after_the_other(backend: Backend) -
     assert sorted(names(backend).values()) == [["/cart", "/after"], *[["/child"]] * 20]
 
 
-def test_a_child_forked_while_grpc_is_being_imported_can_import_it(backend: Backend) -> None:
+@pytest.mark.parametrize(("transport", "library"), [("auto", "google.protobuf"), ("grpc", "grpc")])
+def test_a_child_forked_while_a_library_is_being_imported_can_import_it(
+    backend: Backend, transport: str, library: str
+) -> None:
     script = Script(
         backend.address,
         """
@@ -365,14 +368,14 @@ def test_a_child_forked_while_grpc_is_being_imported_can_import_it(backend: Back
 
         class Slow(importlib.abc.MetaPathFinder):
             def find_spec(self, name, path, target=None):
-                if name == "grpc":
+                if name == os.environ["LIBRARY"]:
                     began.set()
                     time.sleep(0.5)
                 return None
 
         def child():
             signal.alarm(10)
-            import grpc
+            __import__(os.environ["LIBRARY"])
             request("/child", seconds=0)
 
         sys.meta_path.insert(0, Slow())
@@ -380,7 +383,7 @@ def test_a_child_forked_while_grpc_is_being_imported_can_import_it(backend: Back
         assert began.wait(10)
         print(json.dumps(end_of(fork(child))))
         """,
-        {"GRPC_ENABLE_FORK_SUPPORT": "0"},
+        {"GRPC_ENABLE_FORK_SUPPORT": "0", "SWPROF_TRANSPORT": transport, "LIBRARY": library},
     )
     assert silent(script) == 0
     assert sorted(names(backend).values()) == [["/cart"], ["/child"]]

@@ -42,6 +42,8 @@ class Clocks:
         for name, module in tuple(sys.modules.items()):
             if name.startswith("swprof_mw.") and getattr(module, "monotonic_ns", None) is time.monotonic_ns:
                 monkeypatch.setattr(module, "monotonic_ns", lambda: time.monotonic_ns() + self.monotonic)
+            if name.startswith("swprof_mw.") and getattr(module, "wall_ns", None) is time.time_ns:
+                monkeypatch.setattr(module, "wall_ns", self.time_ns)
 
     def time_ns(self) -> int:
         """As of the module ``time``."""

@@ -132,13 +132,16 @@ def test_switched_off_nothing_at_all_happens(how: str) -> None:
 
 
 def test_switched_off_by_the_framework_s_settings_requests_pass() -> None:
-    """They are read at the first request: the wrapper is there by then, and has to let all of them pass."""
+    """They are read at the first request: the wrapper is there by then, and has to let all of them pass.
+
+    It has imported the agent, for the first request not to wait; nothing has started, and no grpc is there.
+    """
     late = """
         from swprof_mw.flask import SWProfiler
         app.wsgi_app = SWProfiler(app)
         app.config["SWPROF"] = {"enabled": False}
     """
-    assert run(SITES, late, ASKED) == ["(1, [], 0.005)"]
+    assert run(SITES, late, ASKED) == ["(1, ['swprof_mw.agent', 'swprof_mw.reporter.reporter'], 0.005)"]
 
 
 # A share of a core
@@ -210,12 +213,15 @@ def test_with_twenty_thousand_tasks_the_sampler_keeps_to_its_share(own: bool, mo
     with sampling(max_cpu=5.0) as sampled, Crowd(sampled, 20_000, own):
         wait_until(lambda: sampled.snapshots)
         clock = clock_of_the_sampler()
-        shares = [share_over(1.0, clock)]
+        shares, stretches = [share_over(1.0, clock)], [sampled.sampler._budget.stretch]
         while shares[-1] > 0.05:
             assert len(shares) < 30, shares
             shares.append(share_over(1.0, clock))
-        stretched = sampled.sampler._budget.stretch > 1
-        assert stretched or max(shares) <= 0.05, shares
+            # Each time: a period that was too long becomes shorter again.
+            stretches.append(sampled.sampler._budget.stretch)
+        stretched = max(stretches) > 1
+        # What was not used before may be used later, up to two seconds' worth.
+        assert stretched or sum(shares) <= 0.05 * (len(shares) + 2), shares
         # It goes on, if more slowly.
         before = len(sampled.snapshots)
         wait_until(lambda: len(sampled.snapshots) > before)

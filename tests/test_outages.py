@@ -241,7 +241,8 @@ def moves(plain: bool) -> list[float]:
 def reporter(*addresses: str, plain: bool = False) -> Reporter:
     """One that asks and tells often."""
     often = {"heartbeat_period": 0.5, "profile_task_query_interval": 0.5}
-    return Reporter(Config.load({"backend_services": addresses, **often}, environ={}), plain=plain)
+    transport = "auto" if plain else "grpc"
+    return Reporter(Config.load({"backend_services": addresses, "transport": transport, **often}, environ={}))
 
 
 def feed(loop: Reporter, found: Course) -> None:

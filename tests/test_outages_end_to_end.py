@@ -15,8 +15,8 @@ import pytest
 
 import swprof_mw
 from swprof_mw.application import Application
-from swprof_mw.cli.client import OapClient, service_id
 from swprof_mw.config import Config
+from swprof_mw.query.client import OapClient, service_id
 from swprof_mw.reporter.reporter import Reporter
 from tests.certificates import Authority
 from tests.faulty import FINISH, SNAPSHOTS, task_command

@@ -156,23 +156,27 @@ def test_tasks_begin_and_end_though_the_backend_is_silent(backend: Backend, repo
 def test_segments_go_in_batches_of_one_message(backend: Backend, reporter: MakeReporter) -> None:
     loop = reporter()
     backend.stop()  # so that they wait together
-    for number in range(450):
+    for number in range(1_100):
         loop.report_segment(segment(number))
     backend.start()
-    backend.wait(lambda: loop.segments.sent == 450)
-    assert ids(backend) == list(range(450))
-    assert max(len(message.segments) for message in backend.messages(SEGMENTS)) == 200
+    backend.wait(lambda: loop.segments.sent == 1_100)
+    assert ids(backend) == list(range(1_100))
+    assert max(len(message.segments) for message in backend.messages(SEGMENTS)) == 500
     assert not backend.calls(protocol.COLLECT_SEGMENTS.method, answered=False)
 
 
-def test_a_full_batch_is_sent_at_once(
+def test_what_fills_a_quarter_of_the_queue_is_sent_at_once(
     backend: Backend, reporter: MakeReporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reporter_module, "FLUSH_INTERVAL", 30.0)
-    loop = reporter(Probe())
+    loop = reporter(Probe(), trace_reporter_max_buffer_size=800)
     backend.wait(lambda: len(backend.calls(QUERY)) == 1)
-    for number in range(200):
+    time.sleep(0.2)  # the turn that asked is over
+    for number in range(199):
         loop.report_segment(segment(number))
+    time.sleep(0.5)
+    assert not backend.segments(), "what need not be sent yet"
+    loop.report_segment(segment(199))
     backend.wait(lambda: len(backend.segments()) == 200, timeout=5)
 
 
@@ -468,7 +472,7 @@ def test_an_instance_that_fails_inside_does_not_stop_the_loop(
         def receive(self, commands: list[TaskCommand], first_poll: bool) -> None:
             raise KeyError("receive")
 
-        def process_tasks(self) -> None:
+        def process_tasks(self) -> bool:
             raise KeyError("process_tasks")
 
     good = Probe("good")
@@ -751,3 +755,25 @@ def test_a_hold_waits_for_the_call_in_flight_and_keeps_others_off(backend: Backe
 
 def _spans(message: Any) -> list[Any]:
     return [span for each in message.segments for span in each.spans]
+
+
+def test_with_nothing_to_do_the_loop_turns_less_often(backend: Backend, reporter: MakeReporter) -> None:
+    probe = Probe()
+    loop = reporter(probe)
+    backend.wait(lambda: len(backend.calls(QUERY)) == 1)
+
+    def turns(seconds: float) -> int:
+        before = probe.turns
+        time.sleep(seconds)
+        return probe.turns - before
+
+    time.sleep(1.5)  # of 0.05 s each: more than it takes to become idle
+    assert turns(1.0) <= 6
+    probe.has_task = True
+    time.sleep(0.3)
+    assert turns(1.0) >= 10, "a task is to begin and end in time"
+    probe.has_task = False
+    time.sleep(1.5)
+    loop.report_segment(segment(1))
+    backend.wait(lambda: len(backend.segments()) == 1, timeout=2)
+    assert turns(0.5) >= 5, "after a request, others may come"

@@ -30,6 +30,7 @@ from tests.certificates import Authority
 from tests.faulty import KEEP_ALIVE, PROPERTIES, QUERY, Backend, task_command
 from tests.recorded import Recorded
 from tests.sampled import kept, work, work_until_sampled
+from tests.scripts import Script
 
 ROOT = Path(__file__).resolve().parent.parent
 F = TypeVar("F", bound=Callable[..., object])
@@ -223,6 +224,34 @@ def test_a_backend_that_asks_for_a_certificate_gets_ours(authority: Authority) -
         assert not backend.received
         request(app(backend, **ours))
         backend.wait(lambda: len(backend.segments()) == 1)
+
+
+@effect("transport")
+@pytest.mark.parametrize(
+    ("transport", "variables", "imported"),
+    [
+        ("auto", {}, False),
+        ("grpc", {}, True),
+        ("auto", {"grpc_proxy": "http://127.0.0.1:1", "no_proxy": "127.0.0.1"}, True),
+    ],
+    ids=["auto", "grpc", "proxy"],
+)
+def test_the_grpc_library_makes_the_calls_where_it_is_asked_for_or_knows_the_way(
+    backend: Backend, transport: str, variables: dict[str, str], imported: bool
+) -> None:
+    none = dict.fromkeys(("grpc_proxy", "https_proxy", "http_proxy"), "")
+    out = Script(
+        backend.address,
+        """
+        request()
+        from swprof_mw import agent
+        wait_for(lambda: agent.current().reporter.segments.sent == 1)
+        print("grpc" in sys.modules)
+        """,
+        {**none, **variables, "SWPROF_TRANSPORT": transport},
+    ).output()
+    assert out.split() == [str(imported)]
+    assert len(backend.segments()) == 1
 
 
 @effect("heartbeat_period")

@@ -12,8 +12,7 @@ import pytest
 
 from bench.cases import CASES, Case
 from bench.measure import ROOT, Answer, ask
-from swprof_mw.cli.client import OapClient, Request
-from swprof_mw.cli.tree import Element
+from swprof_mw.query.client import Element, OapClient, Request
 from tests import servers
 from tests.load import get
 from tests.oap.server import OapServer

@@ -82,8 +82,9 @@ def report(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
 
     def make(address: str, **settings: object) -> Reporter:
         often = {"heartbeat_period": 0.2, "profile_task_query_interval": 0.2}
-        config = Config.load({"backend_services": address, **often, **settings}, environ={})
-        loop = Reporter(config, plain=request.param == "plain")
+        transport = "grpc" if request.param == "grpc" else "auto"
+        given = {"backend_services": address, "transport": transport, **often, **settings}
+        loop = Reporter(Config.load(given, environ={}))
         made.append(loop)
         loop.report_segment(segment())
         loop.report_snapshot(snapshot())

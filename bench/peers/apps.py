@@ -198,7 +198,30 @@ def _asgi_requests(app: Any, at_once: int) -> Run:
         found = await asyncio.gather(*(one_by_one(count // at_once) for _ in range(at_once)))
         return [time for times in found for time in times]
 
+    loop.run_until_complete(_started(app))
     return lambda count: loop.run_until_complete(side_by_side(count))
+
+
+async def _started(app: Any) -> None:
+    """Start an ASGI app, as servers do before its first request."""
+    over: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+    complete = asyncio.Event()
+    messages = iter([{"type": "lifespan.startup"}])
+
+    async def receive() -> dict[str, Any]:
+        return next(messages, None) or await over
+
+    async def send(message: dict[str, Any]) -> None:
+        assert message["type"] == "lifespan.startup.complete", message
+        complete.set()
+
+    scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": {}}
+    _LIFESPANS.append(asyncio.ensure_future(app(scope, receive, send)))
+    await complete.wait()
+
+
+#: Of the apps that were started: they last as long as the process.
+_LIFESPANS: list[asyncio.Future[Any]] = []
 
 
 class _Nothing:

@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 import statistics
 import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 from bench.environments import interpreter
+from bench.partner import ROOT, Partner
 from bench.peers.variants import BARE, REQUIREMENTS
 from tests.environments import environment
 
-ROOT = Path(__file__).resolve().parents[2]
 #: The last one that the official agent works on.
 PYTHON = "3.11"
 _SHARED = ("flask", "django", "starlette", "fastapi", "grpcio>=1.60", "protobuf>=4.25,<8")
@@ -26,32 +23,23 @@ Figures = Mapping[str, Mapping[str, Sequence[float]]]
 
 
 class Sink:
-    """The backend's process."""
+    """The backend's process.
+
+    Attributes:
+        ports: that it listens on, of gRPC and of HTTP.
+    """
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.peers.sink"],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.ports: list[int] = self._answer()
+        self._partner = Partner("bench.peers.sink")
+        self.ports: list[int] = self._partner.greeting
 
     def reset(self, endpoint: str = "") -> None:
         """Count from nothing; with a profile task for that endpoint, unless it is empty."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(endpoint) + "\n")
-        self._process.stdin.flush()
-        self._answer()
+        self._partner.tell(endpoint)
 
     def close(self) -> None:
         """End it."""
-        self._process.communicate(timeout=30)
-
-    def _answer(self) -> Any:
-        assert self._process.stdout is not None
-        return json.loads(self._process.stdout.readline())
+        self._partner.close()
 
 
 @contextmanager
@@ -64,15 +52,20 @@ def sink() -> Iterator[Sink]:
         running.close()
 
 
-def work(sink: Sink, question: str, variant: str, framework: str, *options: object) -> dict[str, float]:
+def work(
+    sink: Sink, question: str, variant: str, framework: str, *options: object, python: str = ""
+) -> dict[str, float]:
     """What a worker finds out.
+
+    Args:
+        python: the interpreter that runs it; empty: one of the peer's own environment.
 
     Raises:
         AssertionError: it failed.
     """
-    python = environment("peer", interpreter(PYTHON), *_SHARED, *REQUIREMENTS[variant])
+    python = python or str(environment("peer", interpreter(PYTHON), *_SHARED, *REQUIREMENTS[variant]))
     command = ["-m", "bench.peers.worker", question, variant, framework, *map(str, (*sink.ports, *options))]
-    done = subprocess.run([str(python), *command], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run([python, *command], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, f"{variant}, {framework}:\n{done.stdout}{done.stderr}"
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found

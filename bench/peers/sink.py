@@ -37,7 +37,7 @@ class Sink:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._task: dict[str, str] | None = None
         self.reset("")
 
@@ -52,11 +52,22 @@ class Sink:
         with self._lock:
             self.requests += requests
             self.snapshots += snapshots
+            self._lock.notify_all()
+
+    def counts(self) -> dict[str, int]:
+        """By kind, how much has come."""
+        return {"requests": self.requests, "snapshots": self.snapshots, "asked": self.asked}
+
+    def wait(self, kind: str, count: int, seconds: float) -> None:
+        """Return when so much of that kind has come, or after that time."""
+        with self._lock:
+            self._lock.wait_for(lambda: self.counts()[kind] >= count, seconds)
 
     def tasks(self, _: Any) -> Any:
         """The answer to a query for profile tasks."""
         with self._lock:
             self.asked += 1
+            self._lock.notify_all()
             pairs = (self._task or {}).items()
         if not pairs:
             return protocol.Commands()
@@ -139,7 +150,11 @@ def _http(sink: Sink) -> http.server.ThreadingHTTPServer:
             self._say({})
 
         def do_GET(self) -> None:
-            self._say({"requests": sink.requests, "snapshots": sink.snapshots, "asked": sink.asked})
+            """``/KIND/COUNT/SECONDS`` answers when so much has come, and no later than that."""
+            if self.path != "/":
+                kind, count, seconds = self.path[1:].split("/")
+                sink.wait(kind, int(count), float(seconds))
+            self._say(sink.counts())
 
         def _say(self, what: Any) -> None:
             data = json.dumps(what).encode()

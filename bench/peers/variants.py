@@ -42,7 +42,7 @@ class Sinks:
 
     grpc: int
     http: int
-    query_interval: int = 1
+    query_interval: int
 
 
 def _nothing() -> None:

@@ -15,7 +15,6 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 
 from bench.peers import apps, variants
 
@@ -23,7 +22,9 @@ from bench.peers import apps, variants
 WARMING = 1_000
 #: Requests before a process's memory is looked at, and seconds that it then is idle.
 SETTLED = 3_000
-IDLE = 10.0
+IDLE = 20.0
+#: Seconds between the app's start and its first request.
+_LISTENS = 1.0
 #: Seconds between two questions for profile tasks, where no task is waited for: the default of those who ask.
 QUERY_INTERVAL = 20
 _PATIENCE = 30.0
@@ -40,8 +41,16 @@ class Backend:
         self._file = self._socket.makefile("rb")
 
     def came(self, kind: str) -> int:
-        """How much of that kind. Over a bare socket: peers trace the usual clients."""
-        self._socket.sendall(b"GET / HTTP/1.1\r\nHost: sink\r\n\r\n")
+        """How much of that kind."""
+        return self._ask("/", kind)
+
+    def wait(self, kind: str, count: int, seconds: float) -> bool:
+        """Whether so much of that kind comes within that time. Asked for once: to look again and again costs too."""
+        return self._ask(f"/{kind}/{count}/{seconds}", kind) >= count
+
+    def _ask(self, path: str, kind: str) -> int:
+        # Over a bare socket: peers trace the usual clients.
+        self._socket.sendall(f"GET {path} HTTP/1.1\r\nHost: sink\r\n\r\n".encode())
         length = 0
         while (line := self._file.readline().strip()) != b"":
             if line.lower().startswith(b"content-length:"):
@@ -57,11 +66,11 @@ class Requests:
         made: so many requests so far.
     """
 
-    def __init__(self, options: argparse.Namespace, query_interval: int = 1) -> None:
+    def __init__(self, options: argparse.Namespace) -> None:
         self.backend = Backend(options.http)
         self.made = 0
         shape = apps.Shape(options.routes, options.chunks, options.at_once)
-        sinks = variants.Sinks(options.grpc, options.http, query_interval)
+        sinks = variants.Sinks(options.grpc, options.http, 1 if options.task else QUERY_INTERVAL)
         self._peer = variants.put_in(options.variant, options.framework, sinks, shape)
         self._run = self._peer.requests(options.framework, shape)
         self._reports = options.variant not in (variants.BARE, variants.PROFILED_ONLY)
@@ -75,18 +84,8 @@ class Requests:
             self.made += len(some)
             self._peer.flush()
             if self._reports:
-                until(lambda: self.backend.came("requests") >= self.made, _LOST)
+                self.backend.wait("requests", self.made, _LOST)
         return times
-
-
-def until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Whether it holds within that time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def requests(options: argparse.Namespace) -> dict[str, float]:
@@ -96,8 +95,11 @@ def requests(options: argparse.Namespace) -> dict[str, float]:
     """
     made = Requests(options)
     made.make(10)
+    if options.variant in (variants.OURS, variants.PROFILED_ONLY):
+        # What is connected by now imports nothing while it is measured.
+        assert made.backend.wait("asked", 1, _PATIENCE), "no task was asked for"
     if options.task:
-        assert until(lambda: made.backend.came("asked") >= 2, _PATIENCE), "no task was asked for"
+        assert made.backend.wait("asked", 2, _PATIENCE), "no task was asked for"
         time.sleep(0.5)
     made.make(WARMING)
     gc.collect()
@@ -123,7 +125,8 @@ def process(options: argparse.Namespace) -> dict[str, float]:
     imported = _imported(options.variant, options.framework)
     for module in _FRAMEWORKS[options.framework]:
         importlib.import_module(module)
-    made = Requests(options, QUERY_INTERVAL)
+    made = Requests(options)
+    time.sleep(_LISTENS)
     [first] = made.make(1)
     made.make(SETTLED)
     reported = made.backend.came("requests") / made.made
@@ -131,14 +134,14 @@ def process(options: argparse.Namespace) -> dict[str, float]:
     with open("/proc/self/statm") as statm:
         memory = int(statm.read().split()[1]) * _PAGE
     before = time.process_time_ns()
-    time.sleep(IDLE)
+    time.sleep(options.idle)
     return {
         **imported,
         "first": first / 1e6,
         "memory": memory / 1e6,
         "threads": len(os.listdir("/proc/self/task")),
         "reported": reported,
-        "idle": (time.process_time_ns() - before) / 1e9 / IDLE,
+        "idle": (time.process_time_ns() - before) / 1e9 / options.idle,
     }
 
 
@@ -189,6 +192,7 @@ def main() -> None:
     parser.add_argument("grpc", type=int)
     parser.add_argument("http", type=int)
     parser.add_argument("--requests", type=int, default=1_000)
+    parser.add_argument("--idle", type=float, default=IDLE, help="seconds without a request")
     parser.add_argument("--task", action="store_true", help="wait for a profile task")
     parser.add_argument("--routes", type=int, default=0)
     parser.add_argument("--chunks", type=int, default=0)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from swprof_mw.asgi.head import Head
 from swprof_mw.asgi.target import APP, Target
 from swprof_mw.asgi.types import ASGIApp, Scope
+from swprof_mw.failures import failed
 
 if TYPE_CHECKING:
     from swprof_mw.asgi.routes import RouteIndex
@@ -50,8 +51,12 @@ class Framework:
 
     @property
     def mounts_vary(self) -> bool:
-        """Whether an app of another kind is mounted below a parameter."""
-        return self._index is not None and self._index.mounts_vary
+        """Whether an app of another kind is mounted below a parameter; not, if that cannot be found out."""
+        try:
+            return self._index is not None and self._index.mounts_vary
+        except Exception:  # noqa: BLE001
+            failed("looking for mounts")
+            return False
 
     def target(self, scope: Scope, head: Head) -> Target | None:
         """Where Starlette's routers have routed the request so far; None if nowhere, or if there are none."""

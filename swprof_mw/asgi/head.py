@@ -16,6 +16,7 @@ class Head:
     Attributes:
         method: HTTP method, upper case; ``GET`` for a WebSocket, which begins as one.
         path: as the scope has it, decoded and without query.
+        full_path: the path with the prefix in front; newer servers and routers have it in there already.
         root_path: the prefix that this app is served at, by the server or by a mount; mostly empty.
         routed: whether a Starlette router has been passed already, further out.
         guess: the name that was given by the path alone, before the app ran; empty if none was.
@@ -27,20 +28,15 @@ class Head:
     guess = ""  # the class's, so that one costs less to make
 
     def __init__(self, scope: Scope) -> None:
-        self.method: str = "GET" if scope["type"] == "websocket" else scope["method"].upper()
-        self.path: str = scope["path"]
-        self.root_path: str = scope.get("root_path") or ""
-        self.routed: bool = "router" in scope
-        if not (isinstance(self.method, str) and isinstance(self.path, str) and isinstance(self.root_path, str)):
-            raise TypeError("method, path and root_path are to be str")
-
-    @property
-    def full_path(self) -> str:
-        """The path with the prefix in front; newer servers and routers have it in there already."""
-        root, path = self.root_path, self.path
-        if not root or path == root or path.startswith(f"{root}/"):
-            return path
-        return root + path
+        self.method: str = "GET" if scope["type"] == "websocket" else str.upper(scope["method"])
+        path: str = scope["path"]
+        root: str = scope.get("root_path") or ""
+        if not (isinstance(path, str) and isinstance(root, str)):
+            raise TypeError("path and root_path are to be str")
+        self.path = path
+        self.root_path = root
+        self.full_path = path if not root or path == root or path.startswith(f"{root}/") else root + path
+        self.routed = "router" in scope
 
 
 def peer(scope: Scope) -> str:

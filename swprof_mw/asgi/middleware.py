@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from swprof_mw.application import Application
 from swprof_mw.asgi.framework import STARLETTE, Framework
-from swprof_mw.asgi.head import Head, header, peer
+from swprof_mw.asgi.head import header, peer
 from swprof_mw.asgi.request import Request
 from swprof_mw.asgi.types import ASGIApp, Message, Receive, Scope, Send
-from swprof_mw.failures import guarded, note
+from swprof_mw.failures import failed, guarded, note
 from swprof_mw.span import CLIENT_GONE, FAILED
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from typing_extensions import Unpack
 
     from swprof_mw.settings import Settings
@@ -51,10 +53,9 @@ class SWProfilerMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Any:
         """Call the app; its exceptions pass through."""
-        request = self._open(scope, receive, send)
+        request = self._open(scope, receive, send, sys._getframe())
         if request is None:
             return await self.app(scope, self._starting(scope, receive), send)
-        request.enter(sys._getframe())
         try:
             result = await self.app(request.scope, request.receive, request.send)
             request.finish(FAILED)
@@ -68,21 +69,30 @@ class SWProfilerMiddleware:
         finally:
             request.leave()
 
-    @guarded("beginning a request")
-    def _open(self, scope: Scope, receive: Receive, send: Send) -> Request | None:
-        """The request that begins; None for what is not traced, lifespans and scopes that are not as they should be."""
+    def _open(self, scope: Scope, receive: Receive, send: Send, frame: FrameType) -> Request | None:
+        """The request that begins inside of ``frame``.
+
+        None for what is not traced, lifespans and scopes that are not as they should be.
+        """
         try:
-            if scope["type"] not in ("http", "websocket"):
+            try:
+                if scope["type"] not in ("http", "websocket"):
+                    return None
+                request, client = Request(scope, receive, send), peer(scope)
+                found = header(scope.get("headers") or (), b"sw8")
+                sw8 = found.decode("latin-1") if found else ""
+            except _MALFORMED as error:
+                note("a scope that is not as ASGI has it: %s: %s", type(error).__name__, error)
                 return None
-            head, client = Head(scope), peer(scope)
-            found = header(scope.get("headers") or (), b"sw8")
-            sw8 = found.decode("latin-1") if found else ""
-        except _MALFORMED as error:
-            note("a scope that is not as ASGI has it: %s: %s", type(error).__name__, error)
+            framework = self._framework or self._look(scope)
+            span = self._application.begin(request.method, request.full_path, client, sw8)
+            if span is None:
+                return None
+            request.begin(framework, span, frame)
+            return request
+        except Exception:  # noqa: BLE001
+            failed("beginning a request")
             return None
-        framework = self._framework or self._look(scope)
-        span = self._application.begin(head.method, head.full_path, client, sw8)
-        return Request(framework, span, scope, head, receive, send) if span is not None else None
 
     def _look(self, scope: Scope) -> Framework:
         self._framework = framework = Framework(self.app, scope)

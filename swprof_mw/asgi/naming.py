@@ -7,7 +7,7 @@ from swprof_mw.asgi.head import Head
 from swprof_mw.asgi.target import APP, ROUTE, ROUTER, Target
 from swprof_mw.asgi.types import Scope
 from swprof_mw.asgi.watched import WatchedScope
-from swprof_mw.failures import guarded
+from swprof_mw.failures import failed, guarded
 from swprof_mw.span import EntrySpan, Span
 
 
@@ -15,22 +15,32 @@ from swprof_mw.span import EntrySpan, Span
 def scope_for(framework: Framework, span: Span, scope: Scope, head: Head) -> Scope:
     """The scope that the app is to be called with.
 
-    While no profile task runs, the app's own: its requests are named at their end. While one runs, the name has to be
-    there before the view is. An app of another kind below a parameter of a mount needs the mount's template by then.
-    A mapping of somebody's own making cannot be stood in for, and stays what it is.
+    For requests whose name has to be there before the view is: while a profile task runs; and where an app of another
+    kind, below a parameter of a mount, needs the mount's template by then. A mapping of somebody's own making cannot be
+    stood in for, and stays what it is.
     """
-    if type(scope) not in (dict, WatchedScope) or not (span.wants_route or framework.mounts_vary):
+    if type(scope) not in (dict, WatchedScope):
         return scope
     if isinstance(span, EntrySpan) and not framework.knows_router(scope):
         span.route_by_path()
         head.guess = span.endpoint
-    return WatchedScope(scope, lambda routed: _name_early(framework, span, routed, head))
+    begun = Head(scope)  # not ``head``, which may hold this scope: what holds itself is freed late
+    return WatchedScope(scope, lambda routed: _name_early(framework, span, routed, begun))
 
 
-@guarded("naming a request")
 def name(framework: Framework, span: Span, scope: Scope, head: Head) -> None:
     """Name a request at its end, out of the scope that its app was called with."""
-    target = framework.target(scope, head)
+    try:
+        target = framework.target(scope, head)
+        if target is not None and target.kind is ROUTE and not head.root_path:  # as it is mostly
+            span.route(target.template)
+        else:
+            _name_otherwise(framework, span, target, scope, head)
+    except Exception:  # noqa: BLE001
+        failed("naming a request")
+
+
+def _name_otherwise(framework: Framework, span: Span, target: Target | None, scope: Scope, head: Head) -> None:
     template = _template(span, target, scope, head)
     if target is not None and target.kind is ROUTE:
         span.route(template)

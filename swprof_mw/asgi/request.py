@@ -17,47 +17,49 @@ from swprof_mw.failures import guarded
 from swprof_mw.span import CLIENT_GONE, FAILED, Span
 
 
-class Request:
+class Request(Head, Exchange):
     """A traced request: from its span's beginning to its end, which may come long before the app returns.
 
-    The app is given its ``receive`` and ``send`` in place of the server's.
+    The app is given its ``receive`` and ``send`` in place of the server's. It is its head and its exchange itself: one
+    object a request costs less than three.
 
     Args:
-        framework: what the app is.
-        span: the request's span.
         scope: as it came in.
-        head: what that scope said.
         receive: the server's.
         send: the server's.
 
     Attributes:
         scope: what the app is to be called with.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError: the scope is not as ASGI has it.
     """
 
     # Until it is otherwise: the class's, so that one costs less to make.
     _is_named = False
-    _over = False
+    _is_over = False
+    _is_watched = False
 
-    def __init__(
-        self, framework: Framework, span: Span, scope: Scope, head: Head, receive: Receive, send: Send
-    ) -> None:
-        self._framework = framework
-        self._span = span
-        self._head = head
-        self._exchange = Exchange()
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        Head.__init__(self, scope)
+        self.scope = scope
         self._receive = receive
         self._send = send
-        self.scope = scope_for(framework, span, scope, head) or scope
-        self._is_watched = type(self.scope) is WatchedScope
 
-    def enter(self, frame: FrameType) -> None:
-        """The app is called now, inside of ``frame``, a coroutine's."""
+    def begin(self, framework: Framework, span: Span, frame: FrameType) -> None:
+        """The app, which is a ``framework``, is called now, as ``span``, inside of ``frame``, a coroutine's."""
+        self._framework = framework
+        self._span = span
+        if span.wants_route or framework.mounts_vary:
+            self.scope = scope_for(framework, span, self.scope, self) or self.scope
+            self._is_watched = type(self.scope) is WatchedScope
         try:
             loop = get_running_loop()
-            self._span.enter_task(frame, current_task(loop), loop)
+            span.enter_task(frame, current_task(loop), loop)
         except RuntimeError:  # a loop that is not asyncio's: found while it runs only
-            self._span.enter(frame)
-        self._token: Any = self._span.activate()
+            span.enter(frame)
+        # At last: whoever activates it has to call `leave`.
+        self._token: Any = span.activate()
 
     def leave(self) -> None:
         """The app has returned or raised."""
@@ -65,12 +67,14 @@ class Request:
 
     def finish(self, otherwise: int) -> None:
         """The request is over, if it was not before; ``otherwise`` is its status where the app gave none."""
-        if not self._over:
-            self._over = True
+        if self._is_over:
+            return
+        self._is_over = True
+        if not self._is_named:
             self._name()
-            if self._exchange.is_long_lived:
-                self._span.mark_long_lived()
-            self._span.end(self._exchange.status or otherwise)
+        if self.is_long_lived:
+            self._span.mark_long_lived()
+        self._span.end(self.status or otherwise)
 
     def fail(self, error: Exception) -> None:
         """The app raised ``error``."""
@@ -84,13 +88,15 @@ class Request:
         finally:
             if self._is_watched:
                 self._refresh()
-        if not self._over:
-            self._received(message)
+        if not self._is_over and self.is_gone(message):
+            self.finish(CLIENT_GONE)
         return message
 
     async def send(self, message: Message) -> Any:
         """The server's ``send``."""
-        is_last = not self._over and self._ends_with(message)
+        is_last = not self._is_over and self.ends_with(message)
+        if is_last:
+            self._answered()
         try:
             result = await self._send(message)
         except OSError:  # it is how a server says that the client is gone
@@ -109,26 +115,20 @@ class Request:
         if type(self.scope) is WatchedScope:
             self.scope.refresh()
 
-    @guarded("following a request")
-    def _received(self, message: Message) -> None:
-        if self._exchange.note_received(message):
-            self.finish(CLIENT_GONE)
+    def _answered(self) -> None:
+        """The last message is about to be handed on.
 
-    @guarded("following a response")
-    def _ends_with(self, message: Message) -> bool:
-        if not self._exchange.note_sent(message):
-            return False
-        # Before it is handed on: the middleware further out, if there is one, ends the request with this very message.
-        self._name()
+        The name is needed now: the middleware further out, if there is one, ends the request with this very message.
+        """
+        if not self._is_named:
+            self._name()
         # A framework that answers for a failed view does so while it handles the exception. What it raises after
         # that, if anything, comes when the request is over.
-        if self._exchange.status >= FAILED:
+        if self.status >= FAILED:
             error = sys.exc_info()[1]
             if isinstance(error, Exception):
                 self._span.error(error)
-        return True
 
     def _name(self) -> None:
-        if not self._is_named:
-            self._is_named = True
-            name(self._framework, self._span, self.scope, self._head)
+        self._is_named = True
+        name(self._framework, self._span, self.scope, self)

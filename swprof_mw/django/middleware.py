@@ -14,8 +14,7 @@ from swprof_mw.django import site
 from swprof_mw.django.responses import follow
 from swprof_mw.django.routes import template
 from swprof_mw.django.tasks import HARMLESS, enter_task
-from swprof_mw.failures import guarded
-from swprof_mw.profiling.locate.place import current_request
+from swprof_mw.failures import failed, guarded
 from swprof_mw.span import CLIENT_GONE, FAILED, EntrySpan
 from swprof_mw.wsgi import caller
 
@@ -57,8 +56,8 @@ class SWProfilerMiddleware:
         span = self._open(request)
         if span is None:
             return self.get_response(request)
-        # As `Exchange.run` does it, without a call and an object more.
-        token = current_request.set(span)
+        # As `wsgi.run` does it, without a call more.
+        token = span.activate()
         span.enter(sys._getframe())
         try:
             response = self.get_response(request)
@@ -98,26 +97,31 @@ class SWProfilerMiddleware:
             span.end(FAILED)
         return response
 
-    @guarded("reading a Django request")
     def _open(self, request: HttpRequest) -> EntrySpan | None:
         """The request that begins; None where there is nothing to do: not traced, or an outer adapter has it."""
-        span = self._application.begin(request.method.upper(), request.path, *caller(request.META))
-        request.swprof_mw_span = span
-        return span if isinstance(span, EntrySpan) else None
+        try:
+            span = self._application.begin(request.method.upper(), request.path, *caller(request.META))
+            request.swprof_mw_span = span
+            return span if isinstance(span, EntrySpan) else None
+        except Exception:  # noqa: BLE001
+            failed("reading a Django request")
+            return None
 
 
-@guarded("naming a Django request")
 def _name(request: HttpRequest, *_: object) -> None:
     """Django has found the route, and runs the view next."""
-    span = getattr(request, _SPAN, None)
-    if span is None:
-        return
-    route = request.resolver_match.route
-    if route is None:  # a resolver of the site's own making
-        span.route_by_path()
-        return
-    prefix = request.META.get("SCRIPT_NAME")
-    span.route(prefix.rstrip("/") + template(route) if prefix else template(route))
+    try:
+        span = getattr(request, _SPAN, None)
+        if span is None:
+            return
+        route = request.resolver_match.route
+        if route is None:  # a resolver of the site's own making
+            span.route_by_path()
+            return
+        prefix = request.META.get("SCRIPT_NAME")
+        span.route(prefix.rstrip("/") + template(route) if prefix else template(route))
+    except Exception:  # noqa: BLE001
+        failed("naming a Django request")
 
 
 async def _name_in_task(request: HttpRequest, *_: object) -> None:

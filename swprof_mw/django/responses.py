@@ -9,12 +9,11 @@ from weakref import WeakMethod
 from django.http import StreamingHttpResponse
 
 from swprof_mw.django.tasks import end_with_task, run_in_task
-from swprof_mw.failures import guarded
+from swprof_mw.failures import failed, guarded
 from swprof_mw.span import FAILED, EntrySpan
-from swprof_mw.wsgi import Body, Exchange
+from swprof_mw.wsgi import Body
 
 
-@guarded("ending a Django request")
 def follow(span: EntrySpan, request: Any, response: Any, in_task: bool = False) -> bool:
     """End the request now; or, for a streaming response, when it is closed, fails, or is dropped.
 
@@ -27,25 +26,30 @@ def follow(span: EntrySpan, request: Any, response: Any, in_task: bool = False) 
     Returns:
         True: it has ended, or something is there that will end it.
     """
-    status = getattr(response, "status_code", FAILED)
-    if getattr(response, "streaming", False) and span.is_wanted:
-        exchange = Exchange(span)
-        exchange.status = status
+    try:
+        span.status = getattr(response, "status_code", FAILED)
         # Under ASGI a middleware runs on a thread of asgiref's if one below is no coroutine function.
-        if _stays_open(exchange, response, in_task or not hasattr(request, "scope")):
+        if (
+            getattr(response, "streaming", False)
+            and span.is_wanted
+            and _stays_open(span, response, in_task or not hasattr(request, "scope"))
+        ):
             if in_task:
-                end_with_task(exchange)
+                end_with_task(span)
             return True
-    span.end(status)
-    return True
+        span.end()
+        return True
+    except Exception:  # noqa: BLE001
+        failed("ending a Django request")
+        return False
 
 
 @guarded("following a Django response")
-def _stays_open(exchange: Exchange, response: Any, is_closed: bool) -> bool:
+def _stays_open(span: EntrySpan, response: Any, is_closed: bool) -> bool:
     """Whether the response is going to end the request.
 
     Args:
-        exchange: the request.
+        span: the request.
         response: Django's, a streaming one.
         is_closed: False if nobody may tell that the response is done: under ASGI, Django does not close one whose
             client is gone. The request then ends with the last chunk; that of a file, which Django reads, now.
@@ -53,13 +57,13 @@ def _stays_open(exchange: Exchange, response: Any, is_closed: bool) -> bool:
     if getattr(response, "file_to_stream", None) is not None:
         # The server may send the file itself, as long as the response keeps it.
         if is_closed:
-            response._resource_closers.append(Body(exchange, ()).close)
+            response._resource_closers.append(Body(span, ()).close)
         return is_closed
     if response.is_async:
-        response.streaming_content = AsyncBody(exchange, _content(response))
+        response.streaming_content = AsyncBody(span, _content(response))
     else:
         kind = StreamBody if is_closed else LastChunkBody
-        response.streaming_content = kind(exchange, _content(response))
+        response.streaming_content = kind(span, _content(response))
     return True
 
 
@@ -91,7 +95,7 @@ class StreamBody(Body):
             return super().__next__()
         except BaseException as exception:
             if self._is_end(exception):
-                self._exchange.end()
+                self._span.end()
             raise
 
     def _is_end(self, exception: BaseException) -> bool:
@@ -114,12 +118,12 @@ class AsyncBody:
     task that reads it has ended; if none of that is ever so, when the response is dropped.
 
     Args:
-        exchange: the request.
+        span: the request.
         body: the app's iterator.
     """
 
-    def __init__(self, exchange: Exchange, body: AsyncIterable[bytes]) -> None:
-        self._exchange = exchange
+    def __init__(self, span: EntrySpan, body: AsyncIterable[bytes]) -> None:
+        self._span = span
         self._iterator = body.__aiter__()
         self._is_read = False
 
@@ -129,16 +133,16 @@ class AsyncBody:
     async def __anext__(self) -> bytes:
         if not self._is_read:
             self._is_read = True
-            end_with_task(self._exchange)
+            end_with_task(self._span)
         try:
-            return await run_in_task(self._exchange.span, self._iterator.__anext__)
+            return await run_in_task(self._span, self._iterator.__anext__)
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
         """The response is closed: end the request."""
-        self._exchange.end()
+        self._span.end()
 
     def __del__(self) -> None:
         self.close()

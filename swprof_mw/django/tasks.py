@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 from swprof_mw.failures import guarded
 from swprof_mw.span import EntrySpan
-from swprof_mw.wsgi import Exchange
 
 #: What ends an await and is no failure: the last chunk was read, or nobody waits any more.
 HARMLESS = (StopAsyncIteration, asyncio.CancelledError, GeneratorExit)
@@ -35,14 +34,14 @@ async def run_in_task(span: EntrySpan, function: Callable[..., Awaitable[R]], *a
 
 
 @guarded("following a Django task")
-def end_with_task(exchange: Exchange) -> None:
+def end_with_task(span: EntrySpan) -> None:
     """End the request, if nothing did before, with the task that runs now, which sends its response.
 
     Django does not close a response whose client is gone, or whose sending fails.
     """
     task = asyncio.current_task()
-    if task is not None and not exchange.span.ended:
-        task.add_done_callback(lambda _: exchange.end())
+    if task is not None and not span.ended:
+        task.add_done_callback(lambda _: span.end())
 
 
 @guarded("locating a Django request")

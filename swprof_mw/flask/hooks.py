@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from flask import got_request_exception, request, request_started
 
-from swprof_mw.failures import guarded
+from swprof_mw.failures import failed, guarded
 from swprof_mw.span import EntrySpan
-from swprof_mw.wsgi import span_of
+from swprof_mw.wsgi import SPAN, span_of
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -27,20 +27,22 @@ def connect(app: Flask) -> None:
         app.url_value_preprocessors.setdefault(None, []).insert(0, _started)
 
 
-@guarded("naming a Flask request")
 def _started(*_: object, **__: object) -> None:
     """Before any code of the app's: name the request by its route, mounts and blueprints included."""
-    # The request itself: each look at the proxy would look for it again.
-    found = request._get_current_object()  # type: ignore[attr-defined]
-    span = span_of(found.environ)
-    if span is None:
-        return
-    rule = found.url_rule
-    if rule is not None:
-        span.route(found.script_root + rule.rule if found.root_path else rule.rule)
-    elif not (isinstance(span, EntrySpan) and span.endpoint):
-        # An app that is called inside of another one, and knows no route, does not take that one's name away.
-        span.route(None)
+    try:
+        # The request itself: each look at the proxy would look for it again.
+        found = request._get_current_object()  # type: ignore[attr-defined]
+        span = found.environ.get(SPAN)
+        if span is None:
+            return
+        rule = found.url_rule
+        if rule is not None:
+            span.route(found.script_root + rule.rule if found.root_path else rule.rule)
+        elif not (isinstance(span, EntrySpan) and span.endpoint):
+            # An app that is called inside of another one, and knows no route, does not take that one's name away.
+            span.route(None)
+    except Exception:  # noqa: BLE001
+        failed("naming a Flask request")
 
 
 @guarded("logging a Flask exception")

@@ -1,4 +1,4 @@
-"""Everything that is to be told and asked, and who is to be told. Importing this imports grpc: for the loop only."""
+"""Everything that is to be told and asked, and who is to be told. Imports protobuf: for the loop only."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ class Agenda:
 
     Attributes:
         calls: how many were begun.
+        idle: so many turns there was nothing to send and no task.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Agenda:
         plain: bool = False,
     ) -> None:
         self.calls = 0
+        self.idle = 0
         self._config = config
         self._calling = calling
         self._seconds_left = seconds_left
@@ -67,7 +69,7 @@ class Agenda:
 
     @property
     def wait(self) -> float:
-        """Seconds until something is due, queues apart with less than goes in one call."""
+        """Seconds until something is due, queues apart in which little waits."""
         few = [queue for queue in self._queues if not queue.overdue]
         due = min((job.wait for job in self._jobs if job not in few), default=float("inf"))
         return max(due, self._connection.wait, _SHORTEST_WAIT)
@@ -80,8 +82,8 @@ class Agenda:
 
     def turn(self) -> None:
         """Do what is due; if the backend turns out not to be there, once more at each other address."""
-        for instance in self._instances:
-            _process(instance)
+        tasks = [_process(instance) for instance in self._instances]
+        self.idle = 0 if any(tasks) or any(len(queue.outbox) for queue in self._queues) else self.idle + 1
         self._troubles.settle()
         for _ in range(self._connection.choices):
             if self._connection.wait or not self._attend():
@@ -197,8 +199,8 @@ class Agenda:
 
 
 @guarded("carrying out profile tasks")
-def _process(instance: Instance) -> None:
-    instance.process_tasks()
+def _process(instance: Instance) -> bool:
+    return instance.process_tasks()
 
 
 def _threads_start() -> bool:

@@ -1,4 +1,4 @@
-"""The connection to the backend: addresses, TLS, token, and the pause after a failure. Imports grpc."""
+"""The connection to the backend: addresses, TLS, token, and the pause after a failure."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import random
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import grpc
-
 from swprof_mw.clock import monotonic_ns
 from swprof_mw.reporter.backoff import Backoff
 from swprof_mw.reporter.plain import PlainChannel
+from swprof_mw.reporter.status import CallError
 from swprof_mw.reporter.tls import Trust
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ _NOT_THERE = frozenset({"UNAVAILABLE", _TIMED_OUT, "CANCELLED"})
 
 
 class CallFailed(Exception):
-    """A call failed; the message says how, in the words of the backend or of grpc.
+    """A call failed; the message says how, in the words of the backend or of the client.
 
     Attributes:
         code: the status, for example ``INVALID_ARGUMENT``; empty if the failure was on our side.
@@ -80,7 +79,6 @@ class Connection:
         self._channel: Any = None
         self._stubs: dict[str, Callable[..., Any]] = {}
         self._metadata = (("authentication", config.authentication),) if config.authentication else ()
-        self._options = _options(self.choices)
         self._backoff = Backoff(_LONGEST_PAUSE, jitter=jitter)
         self._failures = 0
         self._round_began = 0
@@ -128,8 +126,8 @@ class Connection:
             raise self._unreachable("", "", fault)
         try:
             answer = self._stub(call)(request, timeout=timeout, metadata=self._metadata)
-        except grpc.RpcError as error:
-            raise self._failed(*_describe(error), timeout) from error
+        except CallError as error:
+            raise self._failed(error.code, str(error), timeout) from error
         except (OSError, ValueError, RuntimeError) as error:
             raise self._failed("", f"{type(error).__name__}: {error}", timeout) from error
         self._answered = True
@@ -177,14 +175,12 @@ class Connection:
 
     def _open(self) -> Any:
         self._answered = self._refused = False
+        connecting = _connecting(self.choices)
         if self._plain:
-            return PlainChannel(
-                self.address, self._trust.context() if self._trust.enabled else None, _connecting(self.choices)
-            )
-        if not self._trust.enabled:
-            return grpc.insecure_channel(self.address, options=self._options)
-        credentials = grpc.ssl_channel_credentials(*self._trust.files())
-        return grpc.secure_channel(self.address, credentials, options=self._options)
+            return PlainChannel(self.address, self._trust.context() if self._trust.enabled else None, connecting)
+        from swprof_mw.reporter.over_grpc import GrpcChannel
+
+        return GrpcChannel(self.address, self._trust, connecting)
 
     def _failed(self, code: str, error: str, timeout: float) -> CallFailed:
         if self._interrupted:
@@ -219,30 +215,6 @@ class Connection:
             self._backoff.failed(self._round_began)
 
 
-def hook_forks() -> None:
-    """Let grpc hook what it does at a fork, if it does anything: with its first channel."""
-    grpc.insecure_channel("127.0.0.1:1").close()
-
-
 def _connecting(choices: int) -> float:
     """Seconds that it may take to connect to one of so many addresses, TLS included."""
     return max(_ROUND / max(choices - 1, 1), _LEAST_TO_CONNECT)
-
-
-def _options(choices: int) -> tuple[tuple[str, int], ...]:
-    """A call that fails is retried by us, with what was kept: grpc's own retries and reconnect pauses come on top."""
-    return (
-        ("grpc.enable_retries", 0),
-        ("grpc.initial_reconnect_backoff_ms", 200),
-        # What is called a minimal backoff is what a connection attempt may take.
-        ("grpc.min_reconnect_backoff_ms", int(_connecting(choices) * 1000)),
-        ("grpc.max_reconnect_backoff_ms", 3000),
-        ("grpc.use_local_subchannel_pool", 1),
-    )
-
-
-def _describe(error: Any) -> tuple[str, str]:
-    """A failed call's status, and that with its details: ``PERMISSION_DENIED: …``."""
-    code, details = getattr(error, "code", None), getattr(error, "details", None)
-    name = code().name if code else type(error).__name__
-    return name, f"{name}: {details() if details else error}"

@@ -47,8 +47,8 @@ class Instance(Protocol):
     def receive(self, commands: list[TaskCommand], first_poll: bool) -> None:
         """Carry out what the backend answered; ``first_poll``: no poll was answered before."""
 
-    def process_tasks(self) -> None:
-        """Let tasks begin and end, each at its time."""
+    def process_tasks(self) -> bool:
+        """Let tasks begin and end, each at its time. Whether there is one that runs, or is going to."""
 
 
 class Job:

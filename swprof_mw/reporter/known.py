@@ -52,6 +52,19 @@ class Known(dict[K, bytes]):
         return part
 
 
+class Times(Known[int]):
+    """Encodes times: a call takes ms since the epoch, and returns its varint.
+
+    Known is what is above the lowest fourteen bits: it is the same for sixteen seconds.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(_upper)
+
+    def __call__(self, time: int) -> bytes:
+        return _MORE[time & 127] + _MORE[time >> 7 & 127] + self[time >> 14]
+
+
 class Segments:
     """Encodes segments: a call takes one, and returns the ``SegmentCollection`` that holds it.
 
@@ -59,11 +72,12 @@ class Segments:
     """
 
     def __init__(self) -> None:
-        self._names = Known(_names)
-        self._spans = Known(_span)
+        self._whole = encode.whole(encode.collection)
+        self._names = Known(encode.whole(_names))
+        self._spans = Known(encode.whole(_span))
         self._tags = Known(self._all_tags)
         self._tag = Known(self._one_tag)
-        self._upper = Known(_upper)
+        self._time = Times()
         self._lengths = Known(varint)
 
     def __call__(self, record: Segment) -> bytes:
@@ -72,7 +86,7 @@ class Segments:
          component, is_error, tags, log, reference, skip_analysis) = record
         # fmt: on
         if log or reference:
-            return _serialized(encode.collection(record))
+            return self._whole(record)
         lengths = self._lengths
         # Clients and times are too many to be kept; so are the ids.
         address = peer.encode("utf-8", "replace")
@@ -106,10 +120,6 @@ class Segments:
         )
         return b"".join((b"\x0a", lengths[len(segment)], segment))
 
-    def _time(self, time: int) -> bytes:
-        """A varint, in parts: what is above the lowest fourteen bits is the same for sixteen seconds."""
-        return _MORE[time & 127] + _MORE[time >> 7 & 127] + self._upper[time >> 14]
-
     def _all_tags(self, tags: tuple[tuple[str, str], ...]) -> bytes:
         return b"".join(map(self._tag.__getitem__, tags))
 
@@ -124,11 +134,11 @@ class Snapshots:
     """Encodes snapshots: a call takes one, and returns its ``ThreadSnapshot``."""
 
     def __init__(self) -> None:
-        self._ids = Known(_ids)
-        self._sequences = Known(_sequence)
+        self._ids = Known(encode.whole(_ids))
+        self._sequences = Known(encode.whole(_sequence))
         self._stacks = Known(self._whole_stack, _STACKS, _LONGEST_STACK)
-        self._frames = Known(_frame, _FRAMES)
-        self._upper = Known(_upper)
+        self._frames = Known(encode.whole(_frame), _FRAMES)
+        self._time = Times()
 
     def __call__(self, record: Snapshot) -> bytes:
         task_id, segment_id, time, sequence, stack = record
@@ -136,9 +146,7 @@ class Snapshots:
             (
                 self._ids[task_id, segment_id],
                 b"\x18",
-                _MORE[time & 127],
-                _MORE[time >> 7 & 127],
-                self._upper[time >> 14],
+                self._time(time),
                 self._sequences[sequence],
                 self._stacks[stack],
             )
@@ -166,38 +174,31 @@ def _upper(bits: int) -> bytes:
     return varint(bits & (1 << 50) - 1)  # a negative one is written as 64 bits, in two's complement
 
 
-def _names(names: tuple[str, str]) -> bytes:
+def _names(names: tuple[str, str]) -> Any:
     service, instance = names
-    return _serialized(protocol.SegmentObject(service=service, serviceInstance=instance))
+    return protocol.SegmentObject(service=service, serviceInstance=instance)
 
 
-def _span(said: tuple[str, int, bool, bool]) -> bytes:
+def _span(said: tuple[str, int, bool, bool]) -> Any:
     operation, component, is_error, skip_analysis = said
-    return _serialized(
-        protocol.SpanObject(
-            parentSpanId=-1,
-            operationName=encode.clean(operation),
-            spanLayer=encode.HTTP_LAYER,
-            componentId=component,
-            isError=is_error,
-            skipAnalysis=skip_analysis,
-        )
+    return protocol.SpanObject(
+        parentSpanId=-1,
+        operationName=encode.clean(operation),
+        spanLayer=encode.HTTP_LAYER,
+        componentId=component,
+        isError=is_error,
+        skipAnalysis=skip_analysis,
     )
 
 
-def _ids(ids: tuple[str, str]) -> bytes:
+def _ids(ids: tuple[str, str]) -> Any:
     task_id, segment_id = ids
-    return _serialized(protocol.ThreadSnapshot(taskId=task_id, traceSegmentId=segment_id))
+    return protocol.ThreadSnapshot(taskId=task_id, traceSegmentId=segment_id)
 
 
-def _sequence(sequence: int) -> bytes:
-    return _serialized(protocol.ThreadSnapshot(sequence=sequence))
+def _sequence(sequence: int) -> Any:
+    return protocol.ThreadSnapshot(sequence=sequence)
 
 
-def _frame(signature: str) -> bytes:
-    return _serialized(protocol.ThreadStack(codeSignatures=[encode.clean(signature)]))
-
-
-def _serialized(message: Any) -> bytes:
-    data: bytes = message.SerializeToString()
-    return data
+def _frame(signature: str) -> Any:
+    return protocol.ThreadStack(codeSignatures=[encode.clean(signature)])

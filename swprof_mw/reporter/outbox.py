@@ -7,6 +7,9 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+#: Of the room in an outbox, what may be taken up before it is emptied at once.
+_PART = 4
+
 
 class Outbox(Generic[T]):
     """What waits to be sent. Any thread adds, without waiting; one thread takes batches.
@@ -17,6 +20,7 @@ class Outbox(Generic[T]):
         limit: items kept at the most, those in the batch included; further ones are dropped and counted.
 
     Attributes:
+        plenty: so many are to be sent at once. Fewer may wait a while: larger batches cost less.
         dropped: items that found it full, and those that were left when the process ended.
         refused: items that the backend will not take, or that cannot be encoded.
         sent: items that were taken by the backend.
@@ -24,6 +28,7 @@ class Outbox(Generic[T]):
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
+        self.plenty = max(limit // _PART, 1)
         self._items: deque[T] = deque()
         self._batch: list[T] = []
         self.dropped = 0
@@ -33,13 +38,14 @@ class Outbox(Generic[T]):
     def __len__(self) -> int:
         return len(self._items) + len(self._batch)
 
-    def add(self, item: T) -> bool:
-        """Keep an item; False if there is no room for it."""
-        if len(self) >= self._limit:
+    def add(self, item: T) -> int:
+        """Keep an item, and say how many are kept then; 0 if there is no room for it."""
+        kept = len(self._items) + len(self._batch) + 1
+        if kept > self._limit:
             self.dropped += 1
-            return False
+            return 0
         self._items.append(item)
-        return True
+        return kept
 
     def batch(self, size: int) -> list[T]:
         """Up to ``size`` items, the oldest first. The same ones again until ``done`` says that they are gone."""

@@ -1,8 +1,7 @@
-"""Calls to the backend without grpc, for processes in which grpc must not be touched.
+"""Calls to the backend by a client of our own: gRPC over HTTP/2, on the caller's thread, and without the grpc library.
 
-That is the child of a process in which grpc was running when it forked: its threads are gone there, and what it waits
-for never comes. And it is an interpreter at its end, where no thread can be started: grpc needs one for a stream.
-A channel here is made and used as one of grpc's, as far as the reporter does; it knows no proxy.
+It knows no proxy, and makes one call at a time: the reporter asks for no more. What it does not need, a process does
+not pay for: the library's 14 MB, its threads, and what becomes of those when the process forks.
 """
 
 from __future__ import annotations
@@ -12,11 +11,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-import grpc
-
 from swprof_mw import native
 from swprof_mw.clock import monotonic_ns
+from swprof_mw.reporter import status as statuses
 from swprof_mw.reporter.http2 import Fields, Http2
+from swprof_mw.reporter.status import CallError
 from swprof_mw.reporter.wire import TlsWire, Wire
 
 if TYPE_CHECKING:
@@ -31,38 +30,19 @@ _NS = 1_000_000_000
 _PIECE = 16_384
 #: Who closes a channel waits so many seconds for the call that it breaks off; one that takes longer cleans up itself.
 _CLOSING = 0.02
-_STATUSES = {status.value[0]: status for status in grpc.StatusCode}
-_Status = grpc.StatusCode
 #: What an answer without a status of gRPC means: by HTTP's status, and by HTTP/2's code of a broken off one.
 _OF_HTTP = {
-    "401": _Status.UNAUTHENTICATED,
-    "403": _Status.PERMISSION_DENIED,
-    "404": _Status.UNIMPLEMENTED,
-    **dict.fromkeys(("429", "502", "503", "504"), _Status.UNAVAILABLE),
+    "401": "UNAUTHENTICATED",
+    "403": "PERMISSION_DENIED",
+    "404": "UNIMPLEMENTED",
+    **dict.fromkeys(("429", "502", "503", "504"), "UNAVAILABLE"),
 }
 _OF_RESET = {
-    7: _Status.UNAVAILABLE,
-    8: _Status.CANCELLED,
-    11: _Status.RESOURCE_EXHAUSTED,
-    12: _Status.PERMISSION_DENIED,
+    7: "UNAVAILABLE",
+    8: "CANCELLED",
+    11: "RESOURCE_EXHAUSTED",
+    12: "PERMISSION_DENIED",
 }
-
-
-class CallError(grpc.RpcError):
-    """A call did not end well, told as grpc tells it."""
-
-    def __init__(self, status: grpc.StatusCode, details: str) -> None:
-        super().__init__(f"{status.name}: {details}")
-        self._status = status
-        self._details = details
-
-    def code(self) -> grpc.StatusCode:
-        """The status."""
-        return self._status
-
-    def details(self) -> str:
-        """The backend's words, or ours."""
-        return self._details
 
 
 class PlainChannel:
@@ -122,7 +102,7 @@ class PlainChannel:
                 return deserializer(self._answer(path, serialized(request), timeout, metadata))
             except TimeoutError:
                 self._drop()
-                raise CallError(_Status.DEADLINE_EXCEEDED, f"no answer within {timeout:.1f} s") from None
+                raise CallError("DEADLINE_EXCEEDED", f"no answer within {timeout:.1f} s") from None
             except OSError as error:
                 self._drop()
                 raise self._broken(error) from error
@@ -146,7 +126,7 @@ class PlainChannel:
         ]
         exchange = connection.exchange(fields, _pieces(messages), until)
         if exchange.reset is not None and not _status(exchange.heads):
-            status = _OF_RESET.get(exchange.reset, _Status.INTERNAL)
+            status = _OF_RESET.get(exchange.reset, "INTERNAL")
             raise CallError(status, f"the call was broken off with code {exchange.reset}")
         return _message(exchange.heads, bytes(exchange.body))
 
@@ -178,8 +158,8 @@ class PlainChannel:
 
     def _broken(self, error: OSError) -> CallError:
         if self._closed:
-            return CallError(_Status.CANCELLED, "the channel was closed")
-        return CallError(_Status.UNAVAILABLE, f"{self._address}: {error}")
+            return CallError("CANCELLED", "the channel was closed")
+        return CallError("UNAVAILABLE", f"{self._address}: {error}")
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
@@ -207,13 +187,13 @@ def _message(heads: list[Fields], body: bytes) -> bytes:
     status = _status(heads)
     if not status:
         http = dict(heads[0]).get(":status", "") if heads else ""
-        raise CallError(_OF_HTTP.get(http, _Status.UNKNOWN), f"no answer of a gRPC server, but HTTP status {http}")
+        raise CallError(_OF_HTTP.get(http, "UNKNOWN"), f"no answer of a gRPC server, but HTTP status {http}")
     details = next((value for fields in heads[::-1] for name, value in fields if name == "grpc-message"), "")
     if status != "0":
         code = int(status) if status.isascii() and status.isdigit() else -1
-        raise CallError(_STATUSES.get(code, _Status.UNKNOWN), unquote(details))
+        raise CallError(statuses.name(code), unquote(details))
     if len(body) < 5 or body[0] or int.from_bytes(body[1:5], "big") != len(body) - 5:
-        raise CallError(_Status.INTERNAL, "the answer is not one message")
+        raise CallError("INTERNAL", "the answer is not one message")
     return body[5:]
 
 

@@ -66,8 +66,8 @@ class Queue(Job):
 
     @property
     def overdue(self) -> bool:
-        """Whether as much waits as goes in one call."""
-        return len(self.outbox) >= self._full
+        """Whether so much waits that it is to be sent at once."""
+        return len(self.outbox) >= self.outbox.plenty
 
     def _until_due(self) -> float:
         return 0.0 if len(self.outbox) else float("inf")

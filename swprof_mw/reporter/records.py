@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 #: So many of them go in one call, at the most.
-SEGMENTS = 200
+SEGMENTS = 500
 SNAPSHOTS = 500
 
 

@@ -11,7 +11,7 @@ from swprof_mw import native
 from swprof_mw.clock import monotonic_ns
 from swprof_mw.failures import guarded
 from swprof_mw.reporter.outbox import Outbox
-from swprof_mw.reporter.records import SEGMENTS, SNAPSHOTS, Finish, Segment, Snapshot
+from swprof_mw.reporter.records import Finish, Segment, Snapshot
 from swprof_mw.reporter.troubles import Losses
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 #: What is queued is sent so often, seconds: the backend itself shows it about two seconds later.
 FLUSH_INTERVAL = 0.5
+#: After so many turns without anything to do, the loop turns only each so many intervals.
+_IDLE_TURNS = 20
+_IDLE_INTERVALS = 4
 _FINISHES = 1_000
 _NS = 1_000_000_000
 
@@ -30,8 +33,8 @@ class Reporter:
 
     Args:
         config: the process-wide settings.
-        on_grpc: called on the loop's thread once grpc has been imported there, and has hooked its own fork handlers.
-        plain: whether to do without grpc: in this process it must not be touched.
+        on_grpc: called on the loop's thread if grpc has been imported there, and has hooked its own fork handlers.
+        plain: whether grpc must not be touched in this process, whatever the settings say.
 
     Attributes:
         segments, snapshots, finishes: what waits to be sent.
@@ -61,7 +64,7 @@ class Reporter:
         self.wake()
 
     def start(self) -> None:
-        """Start the loop, on a native thread of its own. It imports grpc there."""
+        """Start the loop, on a native thread of its own. What it needs it imports there."""
         if not self._running:
             native.start_new_thread(self._run, ())
             self._running = True
@@ -88,7 +91,7 @@ class Reporter:
             self._wake.release()
 
     def hold_import(self, timeout: float) -> bool:
-        """Let grpc not be imported until ``resume_import``.
+        """Let nothing be imported until ``resume_import``.
 
         Args:
             timeout: seconds to wait for an import that is under way. If it still is then, the answer is False.
@@ -123,15 +126,15 @@ class Reporter:
 
     def report_segment(self, segment: Segment) -> None:
         """Queue a segment; dropped and counted if the queue is full."""
-        if self.segments.add(segment) and len(self.segments) == SEGMENTS:
+        if self.segments.add(segment) == self.segments.plenty:
             self.wake()
 
     def report_snapshot(self, snapshot: Snapshot) -> bool:
         """Queue a snapshot; False, dropped and counted, if the queue is full."""
         kept = self.snapshots.add(snapshot)
-        if kept and len(self.snapshots) == SNAPSHOTS:
+        if kept == self.snapshots.plenty:
             self.wake()
-        return kept
+        return kept > 0
 
     def report_finish(self, finish: Finish) -> None:
         """Queue the report that a task has ended; tried until the backend has taken it."""
@@ -172,13 +175,20 @@ class Reporter:
     def _run(self) -> None:
         try:
             while self._stop_at is None:
-                self._wake.acquire(True, min(self._agenda.wait, FLUSH_INTERVAL) if self._agenda else FLUSH_INTERVAL)
+                self._wake.acquire(True, self._until_turn())
                 self._turn()
             self._drain()
         finally:
             if self._agenda is not None:
                 self._agenda.close()
             self._done.release()
+
+    def _until_turn(self) -> float:
+        agenda = self._agenda
+        if agenda is None:
+            return FLUSH_INTERVAL
+        idle = agenda.idle >= _IDLE_TURNS
+        return min(agenda.wait, FLUSH_INTERVAL * _IDLE_INTERVALS if idle else FLUSH_INTERVAL)
 
     @guarded("reporting")
     def _turn(self) -> None:
@@ -197,11 +207,14 @@ class Reporter:
         if self._agenda is None:
             with self._importing:
                 from swprof_mw.reporter.agenda import Agenda
-                from swprof_mw.reporter.channel import hook_forks
+                from swprof_mw.reporter.transport import wants_grpc
 
-                if not self._plain:
+                plain = self._plain or not wants_grpc(self._config)
+                if not plain:
+                    from swprof_mw.reporter.over_grpc import hook_forks
+
                     hook_forks()
-                self._on_grpc()
+                    self._on_grpc()
             outboxes = (self.segments, self.snapshots, self.finishes)
-            self._agenda = Agenda(self._config, outboxes, self._calling, self._seconds_left, self._plain)
+            self._agenda = Agenda(self._config, outboxes, self._calling, self._seconds_left, plain)
         return self._agenda

@@ -118,7 +118,7 @@ def fault(config: Config, address: str, timeout: float) -> str:
     Args:
         timeout: seconds, for each step.
     """
-    if not _usable():
+    if not usable():
         return ""
     import ssl
 
@@ -141,7 +141,7 @@ def fault(config: Config, address: str, timeout: float) -> str:
 
 def speaks_tls(address: str, timeout: float) -> bool:
     """Whether ``HOST:PORT`` does, with whatever certificate; ``timeout`` as of ``fault``."""
-    if not _usable():
+    if not usable():
         return False
     import ssl
 
@@ -164,7 +164,7 @@ def told(error: str) -> str:
     return ""
 
 
-def _usable() -> bool:
+def usable() -> bool:
     """Whether there is ``ssl``, and it is not gevent's: the reporter's thread has none of its greenlets."""
     if native.patched():
         return False

@@ -36,15 +36,21 @@ class Wire:
     def connect(self, until: int) -> None:
         """Connect, to the first of the host's addresses that answers. ``until``: here and below, monotonic ns.
 
+        One that does not answer takes its part of the time only: the others have theirs.
+
         Raises:
             OSError: none answers.
             TimeoutError: here and below, it is too late.
         """
         failed = OSError(f"{self.host} has no address")
-        for family, kind, protocol, _, where in _socket.getaddrinfo(self.host, self._port, 0, _socket.SOCK_STREAM):
+        # As bytes: Python makes them of text with a codec that it imports for that, which a fork may interrupt.
+        host = self.host.encode("ascii" if self.host.isascii() else "idna")
+        found = _socket.getaddrinfo(host, self._port, 0, _socket.SOCK_STREAM)
+        for left, (family, kind, protocol, _, where) in zip(range(len(found), 0, -1), found, strict=True):
+            now = monotonic_ns()
             self._socket = _socket.socket(family, kind, protocol)
             try:
-                self._within(until).connect(where)
+                self._within(now + (until - now) // left if until > now else until).connect(where)
                 self._socket.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
                 return
             except OSError as error:

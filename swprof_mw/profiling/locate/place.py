@@ -37,7 +37,8 @@ class Place:
     def enter(self, frame: FrameType) -> None:
         """The request's code runs on this thread now, inside of ``frame``."""
         self.thread_id = get_ident()
-        self.greenlet = current_greenlet()
+        if "gevent" in sys.modules:
+            self.greenlet = current_greenlet()
         self.frame = frame
 
     def enter_task(self, frame: FrameType, task: Any, loop: Any) -> None:

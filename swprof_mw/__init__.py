@@ -8,13 +8,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from swprof_mw.endpoint import set_endpoint
     from swprof_mw.statistics import Stats, stats
+    from swprof_mw.tracing import sw8, trace_id
 
 __version__ = "0.1.0"
 
-__all__ = ["Stats", "__version__", "set_endpoint", "stats"]
+__all__ = ["Stats", "__version__", "set_endpoint", "stats", "sw8", "trace_id"]
 
 # No name of a module here is one of those: importing that module would put it in the place of the name.
-_MODULES = {"Stats": "statistics", "stats": "statistics", "set_endpoint": "endpoint"}
+_MODULES = {
+    "Stats": "statistics",
+    "stats": "statistics",
+    "set_endpoint": "endpoint",
+    "sw8": "tracing",
+    "trace_id": "tracing",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -32,6 +32,21 @@ def parse(header: str) -> Reference | None:
     return Reference(trace, segment, int(fields[3]), service, instance, endpoint, address)
 
 
+def header(reference: Reference) -> str | None:
+    """The value of an ``sw8`` header that ``parse`` reads as ``reference``; None if it would be too long for it.
+
+    A lone surrogate, which UTF-8 does not have, becomes a question mark.
+    """
+    ids, names = reference[:2], reference[3:]
+    fields = ("1", *map(_encoded, ids), str(reference.span_id), *map(_encoded, names))
+    value = "-".join(fields)
+    return value if len(value) <= _LONGEST else None
+
+
+def _encoded(text: str) -> str:
+    return base64.b64encode(text.encode("utf-8", "replace")).decode("ascii")
+
+
 def _decimal(field: str) -> bool:
     """Whether the field is a span's number: digits that fit the protocol's int32."""
     return field.isascii() and field.isdigit() and len(field) <= 10 and int(field) < 2**31

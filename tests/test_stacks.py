@@ -17,7 +17,7 @@ from swprof_mw.profiling.locate.strand import State
 from swprof_mw.profiling.observer import Observer
 from swprof_mw.profiling.profiler import ProfiledSpan, SegmentProfiler
 from swprof_mw.profiling.stacks import QUEUED, WAITING, Stacks
-from tests.doubles import MS, SECOND, Sampled, wait_until
+from tests.doubles import MS, Sampled, wait_until
 
 PERIOD = 10 * MS
 THREAD = 7
@@ -144,9 +144,10 @@ def test_a_task_that_ran_at_the_glance_and_is_suspended_after_a_look_that_was_he
     observer.glance([profiler])
     go.set()
     wait_until(lambda: _suspended(place))
-    profiler.worked_at = (at(computes), time.monotonic_ns())
-    monkeypatch.setattr("swprof_mw.profiling.observer.monotonic_ns", lambda: 1_000 * SECOND)
-    profiler.due = 1_000 * SECOND - late
+    now = time.monotonic_ns()
+    profiler.worked_at = (at(computes), now)
+    monkeypatch.setattr("swprof_mw.profiling.observer.monotonic_ns", lambda: now)
+    profiler.due = now - late
     [observed] = observer.observe([profiler])
     place.loop.call_soon_threadsafe(place.task.cancel)
     thread.join()

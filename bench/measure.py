@@ -12,10 +12,10 @@ from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 from bench.cases import Case
-from swprof_mw.cli.client import OapClient
 from swprof_mw.collector.analysis import Stretch, analyze
 from swprof_mw.collector.records import Segment, Snapshot
 from swprof_mw.collector.server import Collector
+from swprof_mw.query.client import OapClient
 from tests import servers
 from tests.load import get
 from tests.trees import function_time, marked_time

@@ -22,7 +22,7 @@ from bench.census import State
 from bench.driving import KINDS, Driven, Kind, driven, uncaught
 from bench.flat import COLUMNS, faults, row
 from bench.steady import Ask, Load
-from swprof_mw.cli.client import OapClient, Request, TaskRefused
+from swprof_mw.query.client import OapClient, Request, TaskRefused
 from tests.relay import Relay
 from tests.servers import collector
 from tests.waiting import eventually

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sys
 
-from swprof_mw.cli.client import OapClient
 from swprof_mw.cli.main import main as command
 from swprof_mw.collector.server import Collector
+from swprof_mw.query.client import OapClient
 from tests.examples import EXAMPLES, Example, Orders, running, show_endpoints
 
 

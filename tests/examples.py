@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from swprof_mw.cli.client import OapClient
+from swprof_mw.query.client import OapClient
 from tests import servers
 from tests.load import get
 from tests.waiting import eventually

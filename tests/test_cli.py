@@ -18,12 +18,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import grpc
 import pytest
 
-from swprof_mw.cli import profile, report
-from swprof_mw.cli.client import OapClient, OapError, Request, Span, service_id
+from swprof_mw.cli import connection, profile, report
 from swprof_mw.cli.main import main
 from swprof_mw.cli.progress import Progress
-from swprof_mw.cli.tree import Element, is_framework, render
+from swprof_mw.cli.tree import is_framework, render
 from swprof_mw.collector.server import Collector
+from swprof_mw.query.client import Element, OapClient, OapError, Request, Span, service_id
 from tests.oap.server import OapServer
 from tests.test_collector import Agent
 
@@ -170,10 +170,10 @@ def test_addresses_that_do_not_answer(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: str) -> None:
+    def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(profile, "_client", interrupted)
+    monkeypatch.setattr(connection, "client", interrupted)
     assert run_profile("http://127.0.0.1") == 130
 
 
@@ -215,6 +215,7 @@ def test_collector(number: signal.Signals) -> None:
         first, second = process.stdout.readline(), process.stdout.readline()
         assert re.fullmatch(r"agents   127\.0\.0\.1:\d+\n", first)
         assert OapClient(second.split()[1]).services() == []
+        assert process.stdout.readline() == f"page     {second.split()[1].removesuffix('graphql')}\n"
         process.send_signal(number)
         rest, errors = process.communicate(timeout=10)
     assert (process.returncode, rest, errors) == (0, "", "")
@@ -245,6 +246,7 @@ def test_the_token_comes_from_the_environment_too(
         assert process.stdout is not None
         process.stdout.readline()
         url = process.stdout.readline().split()[1].replace("0.0.0.0", "127.0.0.1")
+        assert process.stdout.readline() == f"page     {url.removesuffix('graphql')}\n"
         assert run_profile(url) == 2
         assert failure(capsys) == "service 'shop' is not known; known: none yet"
         assert run_profile(url, "--token", "wrong") == 2
@@ -260,6 +262,7 @@ def test_collector_without_its_extra(monkeypatch: pytest.MonkeyPatch, capsys: py
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     monkeypatch.delitem(sys.modules, "swprof_mw.collector.server", raising=False)
+    monkeypatch.delitem(sys.modules, "swprof_mw.page.server", raising=False)
     assert main(["collector"]) == 2
     assert failure(capsys) == "uvicorn is not installed; run: pip install 'swprof-mw[collector]'"
     monkeypatch.setitem(sys.modules, "grpc", None)
@@ -305,6 +308,8 @@ class Answer(BaseHTTPRequestHandler):
     [
         (200, b"<html>", "does not answer as an OAP does: no JSON"),
         (200, b"[]", "does not answer as an OAP does"),
+        (200, b'{"data": null}', "does not answer as an OAP does: no data"),
+        (404, b'{"detail": "Not Found"}', "does not answer as an OAP does: no data"),
         (404, b"<html>", "answers 404 Not Found"),
         (400, b'{"errors": [{"message": "no such field"}]}', "no such field"),
     ],

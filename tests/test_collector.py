@@ -15,7 +15,6 @@ from typing import Any
 import grpc
 import pytest
 
-from swprof_mw.cli.client import OapClient, OapError, TaskRefused, service_id
 from swprof_mw.collector import decode, period, receiver
 from swprof_mw.collector.graphql import Api
 from swprof_mw.collector.records import Segment, Snapshot, Span, Task, TaskLog
@@ -23,6 +22,7 @@ from swprof_mw.collector.resolvers import Resolvers
 from swprof_mw.collector.server import Collector, CollectorError
 from swprof_mw.collector.store import Store
 from swprof_mw.collector.tasks import due
+from swprof_mw.query.client import OapClient, OapError, TaskRefused, service_id
 from swprof_mw.reporter import protocol
 from tests.oap.server import OapServer
 
@@ -517,7 +517,7 @@ def test_values_from_a_newer_protocol() -> None:
     span.MergeFromString(protocol.SpanObject(spanId=0).SerializeToString() + b"\x40\x09\x48\x63")
     found = decode.segment(message)
     assert found is not None
-    assert (found.spans[0].type, found.spans[0].layer) == ("Local", "FAAS")
+    assert (found.spans[0].type, found.spans[0].layer) == ("UNRECOGNIZED", "UNRECOGNIZED")
 
 
 def traces(client: OapClient, **changes: Any) -> list[tuple[str, int, bool]]:

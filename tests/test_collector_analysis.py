@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 import grpc
 import pytest
 
-from swprof_mw.cli.client import OapClient
 from swprof_mw.collector.analysis import Analysis, Stretch, analyze
 from swprof_mw.collector.records import Snapshot
 from swprof_mw.collector.server import Collector
+from swprof_mw.query.client import OapClient
 from tests.oap.server import OapServer
 from tests.test_collector import Agent
 
@@ -76,6 +76,11 @@ def test_a_frame_that_calls_itself() -> None:
 def test_each_first_frame_has_a_tree() -> None:
     rows = [(0, 0, "ea"), (1, 10, "fa"), (2, 20, "ea"), (3, 30, "ea")]
     assert result(*rows) == [["1<0 e 10/0 x3", "2<1 a 10/10 x3"], ["1<0 f 0/0 x1", "2<1 a 0/0 x1"]]
+
+
+def test_a_clock_that_was_far_off_makes_one_number_wrong() -> None:
+    rows = [(0, 0, "ea"), (1, 2**31 + 5, "ea"), (3, 5, "ea"), (4, 7, "ea")]
+    assert result(*rows, end=2**40) == [["1<0 e 2147483647/0 x4", "2<1 a 2147483647/2147483647 x4"]]
 
 
 def test_the_order_of_arrival_does_not_matter() -> None:
@@ -217,6 +222,15 @@ def closed_runs(rnd: random.Random) -> list[Row]:
     return rows
 
 
+def plain(rnd: random.Random) -> list[Row]:
+    """A recording as other agents make it: one snapshot a period, but for gaps that have no number of their own."""
+    at, rows = 0, []
+    for number in range(rnd.randrange(1, 60)):
+        rows.append((number, at, rnd.choice(["eab", "eac", "eac", "ed"])))
+        at += rnd.choice([10, 10, 10, 11, 300])
+    return rows
+
+
 def wild(rnd: random.Random) -> list[Row]:
     """Numbers with gaps, times that stand still or step back, many first frames, any order of arrival."""
     number, at, rows = rnd.choice([0, 0, 0, 3]), rnd.randrange(50), []
@@ -232,7 +246,7 @@ def wild(rnd: random.Random) -> list[Row]:
 
 
 @pytest.mark.oap
-@pytest.mark.parametrize("record", [closed_runs, wild])
+@pytest.mark.parametrize("record", [plain, closed_runs, wild])
 def test_a_real_oap_agrees(both: Both, record: Callable[[random.Random], list[Row]]) -> None:
     rnd = random.Random(8)
     segments = {uuid.uuid4().hex: record(rnd) for _ in range(40)}
@@ -245,6 +259,19 @@ def test_a_real_oap_agrees(both: Both, record: Callable[[random.Random], list[Ro
         zero = (list(segments)[-1], 0, 1)
         both.agree(one, zero)
         both.agree(zero, *((other, start, start + 300) for other in rnd.sample(list(segments), 2)))
+
+
+@pytest.mark.oap
+def test_a_real_oap_agrees_on_several_requests_together(both: Both) -> None:
+    rnd = random.Random(9)
+    segments = {uuid.uuid4().hex: rnd.choice([plain, closed_runs, wild])(rnd) for _ in range(60)}
+    last = uuid.uuid4().hex
+    both.send({**segments, last: [(0, 0, "e")]})
+    for _ in range(100):
+        starts = {segment: rnd.randrange(-100, 600) for segment in rnd.choices(list(segments), k=rnd.randrange(1, 6))}
+        queries = [(segment, start, start + rnd.randrange(-50, 900)) for segment, start in starts.items()]
+        queries.insert(rnd.randrange(len(queries) + 1), (last, 0, 1))
+        both.agree(*queries)
 
 
 @pytest.mark.oap

@@ -17,12 +17,14 @@ import grpc
 import pytest
 from graphql import get_introspection_query
 
-from swprof_mw.cli.client import OapClient, OapError, service_id
-from swprof_mw.collector import access, app, receiver
+from swprof_mw.collector import app, receiver
 from swprof_mw.collector.graphql import Api, BadRequest
 from swprof_mw.collector.server import Collector, CollectorError
 from swprof_mw.collector.store import Store
 from swprof_mw.config import Config
+from swprof_mw.page import access, questions
+from swprof_mw.page.app import AT_ONCE
+from swprof_mw.query.client import OapClient, OapError, service_id
 from swprof_mw.reporter import protocol
 from swprof_mw.reporter.records import Segment as Reported
 from swprof_mw.reporter.reporter import Reporter
@@ -359,7 +361,11 @@ def test_an_analysis_has_so_many_parts() -> None:
 @pytest.mark.parametrize(
     ("body", "status", "message"),
     [
-        (json.dumps({"query": "{version}", "variables": {"x": "y" * app.LONGEST_BODY}}).encode(), 413, "longer than"),
+        (
+            json.dumps({"query": "{version}", "variables": {"x": "y" * questions.LONGEST_BODY}}).encode(),
+            413,
+            "longer than",
+        ),
         (b'{"query": "{version}", "variables": {"a": ' + b"[" * 19 + b"]" * 19 + b"}}", 400, "more than 20 levels"),
         (b'{"query": "{version}", "variables": {"a": ' + b"[" * 200_000, 400, "not JSON"),
         (b'{"query": "{version}", "variables": {"a": ' + b'{"a": ' * 21 + b"1" + b"}" * 23, 400, "more than 20 levels"),
@@ -379,7 +385,7 @@ def test_variables_may_be_as_deep_as_they_need(collector: Collector) -> None:
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "SLOWEST_BODY", 0.2)
+    monkeypatch.setattr(questions, "SLOWEST_BODY", 0.2)
     with socket.create_connection(("127.0.0.1", collector.http_port), timeout=10) as connection:
         head = (
             "POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"
@@ -389,7 +395,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(collector: Collector, monke
 
 
 def test_so_many_ask_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("swprof_mw.collector.server.MOST_CONNECTIONS", 3)
+    monkeypatch.setattr("swprof_mw.page.server.MOST_CONNECTIONS", 3)
     with Collector(0, 0) as started, contextlib.ExitStack() as held:
         for _ in range(3):
             held.enter_context(socket.create_connection(("127.0.0.1", started.http_port), timeout=5))
@@ -426,4 +432,4 @@ def test_few_queries_are_answered_at_once(monkeypatch: pytest.MonkeyPatch) -> No
             thread.start()
         for thread in threads:
             thread.join()
-    assert most == app.AT_ONCE
+    assert most == AT_ONCE

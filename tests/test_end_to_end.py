@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from swprof_mw.cli.client import OapClient, Request
 from swprof_mw.collector.server import Collector
+from swprof_mw.query.client import OapClient, Request
 from tests.examples import EXAMPLES, PARTS, Example, Orders, running, show_endpoints
 from tests.oap.server import OapServer
 from tests.trees import function_time

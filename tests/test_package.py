@@ -59,7 +59,11 @@ print(swprof_mw.stats() == swprof_mw.Stats(), swprof_mw.set_endpoint("/") is Non
 print([name for name in ("grpc", "google.protobuf", "flask", "django", "starlette") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout.splitlines() == ["[] ['Stats', '__version__', 'set_endpoint', 'stats']", "True True", "[]"]
+    assert done.stdout.splitlines() == [
+        "[] ['Stats', '__version__', 'set_endpoint', 'stats', 'sw8', 'trace_id']",
+        "True True",
+        "[]",
+    ]
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from swprof_mw.cli.client import OapClient
 from swprof_mw.collector.records import Segment
 from swprof_mw.collector.server import Collector
+from swprof_mw.query.client import OapClient
 from tests import servers
 from tests.environments import environment
 from tests.load import drive, get

@@ -17,10 +17,10 @@ from typing import NamedTuple
 import pytest
 from websockets.sync.client import connect
 
-from swprof_mw.cli.client import OapClient
 from swprof_mw.collector.analysis import Stretch, analyze
 from swprof_mw.collector.records import Segment, Snapshot
 from swprof_mw.collector.server import Collector
+from swprof_mw.query.client import OapClient
 from tests import servers
 from tests.load import get
 from tests.style_apps.work import CHUNKS

@@ -1,4 +1,4 @@
-"""The command line: ``python -m swprof_mw collector`` and ``python -m swprof_mw profile``."""
+"""The command line: ``python -m swprof_mw`` and its commands."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from swprof_mw import __version__
-from swprof_mw.cli import collector, profile
+from swprof_mw.cli import collector, export, profile, ui
 from swprof_mw.cli.error import CommandError
+from swprof_mw.export.visible import visible
 
 WRONG = 2
 INTERRUPTED = 130
@@ -17,13 +18,13 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that ``arguments`` (the process's own by default) name; returns the exit status.
 
-    0: done; 1: nothing was profiled; 2: it could not be done, and stderr says why in one line.
+    0: done; 1: nothing was profiled, or is there to export; 2: it could not be done, and stderr says why in one line.
     """
     chosen = _parser().parse_args(arguments)
     try:
         status: int = chosen.run(chosen)
     except CommandError as error:
-        print(f"swprof_mw: {error}", file=sys.stderr)
+        print(f"swprof_mw: {visible(str(error))}", file=sys.stderr)
         return WRONG
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -36,4 +37,6 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     collector.add(commands)
     profile.add(commands)
+    export.add(commands)
+    ui.add(commands)
     return parser

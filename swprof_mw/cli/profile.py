@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from swprof_mw.cli import report
-from swprof_mw.cli.client import OapClient, OapError, Request, TaskRefused
-from swprof_mw.cli.collector import VARIABLE
+from swprof_mw.cli import connection, report
 from swprof_mw.cli.error import CommandError
 from swprof_mw.cli.progress import Progress
+from swprof_mw.export.visible import visible
+from swprof_mw.query.client import OapClient, OapError, Request, TaskRefused
 
 POLL = 0.5
 """Seconds between two looks."""
@@ -33,10 +32,7 @@ def add(commands: Any) -> None:
     parser = commands.add_parser("profile", help="profile an endpoint, and print where its time goes")
     parser.add_argument("--service", required=True, help="name of the service")
     parser.add_argument("--endpoint", required=True, help="name of the endpoint, as OAP lists it")
-    parser.add_argument(
-        "--oap", default="http://127.0.0.1:12800", help="OAP's or the collector's address (%(default)s)"
-    )
-    parser.add_argument("--token", default="", help=f"what the collector asks for; better in {VARIABLE}")
+    connection.add(parser)
     parser.add_argument("--duration", type=int, default=1, help="of the task, minutes (%(default)s)")
     parser.add_argument("--period", type=int, default=10, help="between two snapshots, ms (%(default)s)")
     parser.add_argument("--min-duration", type=int, default=0, help="of a request worth profiling, ms (%(default)s)")
@@ -51,7 +47,7 @@ def add(commands: Any) -> None:
 def run(chosen: argparse.Namespace) -> int:
     """0 if a request was profiled, 1 if none was. Raises ``CommandError`` for whatever stands in the way."""
     try:
-        client = _client(chosen.oap, chosen.token or os.environ.get(VARIABLE, ""))
+        client = connection.client(chosen)
         _check(client, chosen)
         task_id = _create(client, chosen)
         with Progress(sys.stderr) as progress:
@@ -61,18 +57,9 @@ def run(chosen: argparse.Namespace) -> int:
     except OapError as error:
         raise CommandError(str(error)) from error
     if not requests:
-        print(f"no request of {chosen.endpoint} was profiled", file=sys.stderr)
+        print(f"no request of {visible(chosen.endpoint)} was profiled", file=sys.stderr)
         return NOTHING
     return 0
-
-
-def _client(url: str, token: str) -> OapClient:
-    if not (token.isascii() and token.isprintable()):
-        raise CommandError("--token: not printable ASCII")
-    try:
-        return OapClient(url, token)
-    except ValueError as error:
-        raise CommandError(f"--oap: {error}") from error
 
 
 def _check(client: OapClient, chosen: argparse.Namespace) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timezone
 
 from swprof_mw.cli import tree
-from swprof_mw.cli.client import OapClient, Request, Span
+from swprof_mw.export.visible import visible
+from swprof_mw.query.client import OapClient, Request, Span
+from swprof_mw.query.profiles import heading
 
 
 def lines(client: OapClient, requests: Iterable[Request], *, full: bool = False) -> Iterator[str]:
@@ -19,15 +20,6 @@ def lines(client: OapClient, requests: Iterable[Request], *, full: bool = False)
             yield from _trees(client, span, full)
 
 
-def heading(request: Request, span: Span) -> str:
-    """When, what, how long, where: one line."""
-    begun = datetime.fromtimestamp(span.start / 1000, timezone.utc).isoformat(timespec="milliseconds")
-    method, status = span.tags.get("http.method", ""), span.tags.get("http.status_code", "")
-    what = " ".join(part for part in (method, span.endpoint, status) if part)
-    error = ", error" if span.is_error else ""
-    return f"{what}  {span.end - span.start} ms{error}  {begun}  {request.instance}  trace {request.trace_id}"
-
-
 def size(client: OapClient, requests: Iterable[Request]) -> tuple[int, int]:
     """How many requests there are, and how many snapshots of them: what grows while more is stored."""
     spans = [request.entry for request in requests]
@@ -38,7 +30,7 @@ def size(client: OapClient, requests: Iterable[Request]) -> tuple[int, int]:
 def _trees(client: OapClient, span: Span, full: bool) -> Iterator[str]:
     tip, trees = client.analyze(span.segment_id, span.start, span.end)
     if tip:
-        yield tip
+        yield visible(tip)
     for elements in trees:
         yield from tree.render(elements, span.end - span.start, full=full)
     if not trees:

@@ -7,6 +7,9 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from swprof_mw.export.visible import visible
+from swprof_mw.query.client import Element
+
 FRAMEWORKS = frozenset(
     [
         "a2wsgi",
@@ -41,18 +44,6 @@ LEAST_SHARE = 0.005
 """Of the whole; what is smaller is noise of the sampling and left out, unless all is asked for."""
 
 _PLACE = re.compile(r"(?:^|.*/)(?:site-packages|dist-packages|lib/python3[^/]*)/")
-
-
-@dataclass(frozen=True)
-class Element:
-    """A node as OAP lists it: ``parent_id`` 0 for the root, ``own`` the part of ``duration`` no child accounts for."""
-
-    id: int
-    parent_id: int
-    code_signature: str
-    duration: int
-    own: int
-    count: int
 
 
 @dataclass
@@ -117,7 +108,7 @@ def _chain(node: _Node) -> Sequence[_Node]:
 
 def _line(element: Element, whole: int, depth: int, text: str) -> str:
     own = f"own {_share(element.own, whole)} {element.own:6d} ms" if element.own else " " * 22
-    return f"{_share(element.duration, whole)} {element.duration:6d} ms  {own}  {'  ' * depth}{text}"
+    return f"{_share(element.duration, whole)} {element.duration:6d} ms  {own}  {'  ' * depth}{visible(text)}"
 
 
 def _share(part: int, whole: int) -> str:

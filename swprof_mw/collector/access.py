@@ -1,39 +1,17 @@
-"""Who may talk to the collector: which addresses need a token, and whether the right one was shown."""
+"""Which agents may talk to the collector."""
 
 from __future__ import annotations
 
-import hmac
-import ipaddress
-import re
-import socket
 from collections.abc import Callable
 from typing import Any
 
 import grpc
 
+from swprof_mw.page.access import is_right
 from swprof_mw.reporter import protocol
 
 METADATA = "authentication"
 """The metadata in which agents send their token with each call."""
-
-_TOKEN = re.compile(r"[!-~]+")
-
-
-def is_token(text: str) -> bool:
-    """Whether gRPC's metadata and HTTP's headers both can carry it: printable ASCII without blanks."""
-    return _TOKEN.fullmatch(text) is not None
-
-
-def is_right(given: str | bytes, token: str) -> bool:
-    """Whether the token given is the one asked for; how long this takes tells nothing of it."""
-    shown = given if isinstance(given, bytes) else given.encode("utf-8", "replace")
-    return hmac.compare_digest(shown, token.encode())
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches that address, all of them if it is a name. ``OSError``: there is none."""
-    addresses = {str(found[4][0]).partition("%")[0] for found in socket.getaddrinfo(host, None)}
-    return all(ipaddress.ip_address(address).is_loopback for address in addresses)
 
 
 class TokenInterceptor(grpc.ServerInterceptor):

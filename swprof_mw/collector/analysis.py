@@ -5,12 +5,10 @@ Pure functions over ``Snapshot``; all times are ms.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from itertools import pairwise
 
-from swprof_mw.collector.records import Snapshot
+from swprof_mw.collector.records import Snapshot, Stack, within_int
 
 MAX_SNAPSHOTS = 12_000
 """Snapshots of one segment that an analysis looks at; the rest is left out, and the tip says so."""
@@ -74,21 +72,41 @@ class Analysis:
     trees: list[Tree]
 
 
-@dataclass
+@dataclass(slots=True)
+class _Run:
+    """Snapshots of one stack with numbers that follow each other, from the first to the last."""
+
+    first: Snapshot
+    last: Snapshot
+    count: int = 1
+
+    def goes_on(self, snapshot: Snapshot) -> bool:
+        """Whether the snapshot belongs to it."""
+        return snapshot.sequence == self.last.sequence + 1 and snapshot.stack == self.first.stack
+
+
+@dataclass(slots=True)
 class _Node:
     code_signature: str
     children: dict[str, _Node] = field(default_factory=dict)
-    snapshots: list[Snapshot] = field(default_factory=list)
+    duration: int = 0
+    count: int = 0
+    last: Snapshot | None = None
 
     def child(self, code_signature: str) -> _Node:
-        return self.children.setdefault(code_signature, _Node(code_signature))
+        child = self.children.get(code_signature)
+        if child is None:
+            child = self.children[code_signature] = _Node(code_signature)
+        return child
 
-    @cached_property
-    def duration(self) -> int:
-        """Asked for once all snapshots are in: a segment's numbers may be spread over several stretches."""
-        ordered = sorted(self.snapshots, key=_sequence)
-        pairs = pairwise(ordered)
-        return sum(after.time - before.time for before, after in pairs if after.sequence == before.sequence + 1)
+    def add(self, run: _Run) -> None:
+        """A run that holds this node; runs come in order of their numbers."""
+        if self.last is not None and self.last.sequence == run.first.sequence - 1:
+            self.duration += run.last.time - self.last.time
+        else:
+            self.duration += run.last.time - run.first.time
+        self.count += run.count
+        self.last = run.last
 
 
 def analyze(stretches: Iterable[Stretch]) -> Analysis:
@@ -112,14 +130,36 @@ def _tip(stretches: Iterable[Stretch]) -> str | None:
     return f"Out of snapshot analyze limit, {found} snapshots found, but analysis first {MAX_SNAPSHOTS} snapshots only."
 
 
-def _roots(snapshots: Iterable[Snapshot]) -> list[_Node]:
+def _roots(snapshots: Collection[Snapshot]) -> list[_Node]:
     above = _Node("")
-    for snapshot in snapshots:
-        node = above
-        for code_signature in snapshot.stack:
-            node = node.child(code_signature)
-            node.snapshots.append(snapshot)
+    # The order of the trees is that in which they come in; the times are those between neighbouring numbers.
+    paths = {stack: _path(above, stack) for stack in dict.fromkeys(snapshot.stack for snapshot in snapshots)}
+    for run in _runs(sorted(snapshots, key=_sequence)):
+        for node in paths[run.first.stack]:
+            node.add(run)
     return list(above.children.values())
+
+
+def _path(above: _Node, stack: Stack) -> list[_Node]:
+    path = []
+    for code_signature in stack:
+        above = above.child(code_signature)
+        path.append(above)
+    return path
+
+
+def _runs(ordered: Iterable[Snapshot]) -> Iterator[_Run]:
+    run: _Run | None = None
+    for snapshot in ordered:
+        if run is not None and run.goes_on(snapshot):
+            run.last = snapshot
+            run.count += 1
+        else:
+            if run is not None:
+                yield run
+            run = _Run(snapshot, snapshot)
+    if run is not None:
+        yield run
 
 
 def _elements(root: _Node) -> list[Element]:
@@ -129,7 +169,9 @@ def _elements(root: _Node) -> list[Element]:
         children = node.children.values()
         waiting.extend((child, number) for child in children)
         own = node.duration - sum(child.duration for child in children)
-        elements.append(Element(number, parent_id, node.code_signature, node.duration, own, len(node.snapshots)))
+        # A clock that was far off makes one number wrong, not all of the answer.
+        times = within_int(node.duration), within_int(own)
+        elements.append(Element(number, parent_id, node.code_signature, *times, node.count))
     return elements
 
 

@@ -13,8 +13,8 @@ ENDPOINT_LENGTH = 150
 LONGEST_PROPERTY = 500
 """Characters of an instance's property; the rest is cut off."""
 
-BLANK = "_blank"
-"""What OAP calls an endpoint without a name."""
+OTHER = "UNRECOGNIZED"
+"""What OAP calls a type or a layer of a newer protocol."""
 
 SPAN_TYPES = ("Entry", "Exit", "Local")
 SPAN_LAYERS = ("Unknown", "Database", "RPCFramework", "Http", "MQ", "Cache", "FAAS")
@@ -40,7 +40,7 @@ def _span(message: Any) -> Span:
         parent_span_id=message.parentSpanId,
         start_time=message.startTime,
         end_time=message.endTime,
-        endpoint_name=message.operationName[:ENDPOINT_LENGTH] or BLANK,
+        endpoint_name=message.operationName[:ENDPOINT_LENGTH],
         type=_choose(SPAN_TYPES, message.spanType),
         layer=_choose(SPAN_LAYERS, message.spanLayer),
         peer=message.peer,
@@ -78,4 +78,4 @@ def _pairs(pairs: Iterable[Any]) -> KeyValues:
 
 
 def _choose(names: tuple[str, ...], number: int) -> str:
-    return names[number] if 0 <= number < len(names) else names[-1]
+    return names[number] if 0 <= number < len(names) else OTHER

@@ -37,7 +37,7 @@ class Api:
         self._root = Resolvers(store)
 
     def answer(self, query: str, variables: Mapping[str, Any] | None = None, operation: str | None = None) -> View:
-        """``{"data": …}``, with ``"errors"`` where a field could not be answered.
+        """``{"data": …}``, with ``"errors"`` where a field could not be answered, ``"errors"`` alone where none was.
 
         Raises ``BadRequest`` if ``query`` can not be read, or does not fit the schema.
         """
@@ -60,11 +60,14 @@ class Api:
             document,
             root_value=self._root,
             variable_values=dict(variables or {}),
-            operation_name=operation,
+            operation_name=operation or None,
             field_resolver=_resolve,
         )
-        answer: View = {"errors": [_formatted(error) for error in result.errors]} if result.errors else {}
-        return {**answer, "data": result.data}
+        if not result.errors:
+            return {"data": result.data}
+        told = [_formatted(error) for error in result.errors]
+        # Without a path it was not begun, as for variables that do not fit: then there is no data, not even none.
+        return {"errors": told, "data": result.data} if result.errors[0].path else {"errors": told}
 
 
 def _resolve(source: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:

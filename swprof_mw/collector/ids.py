@@ -8,6 +8,9 @@ import binascii
 NORMAL_SERVICE = "1"
 """The part after a service id's dot: 1 for a service with an agent, 0 for one that was only seen as a peer."""
 
+BLANK = "_blank"
+"""What stands for an endpoint without a name, in its id and as what its requests are listed as."""
+
 
 def encode(name: str) -> str:
     """Base64 of the name's UTF-8."""
@@ -34,7 +37,7 @@ def instance_id(service: str, instance: str) -> str:
 
 def endpoint_id(service: str, endpoint: str) -> str:
     """The id of an endpoint; both arguments are names."""
-    return f"{service_id(service)}_{encode(endpoint)}"
+    return f"{service_id(service)}_{encode(endpoint or BLANK)}"
 
 
 def service_name(identifier: str) -> str:
@@ -43,3 +46,11 @@ def service_name(identifier: str) -> str:
     if not dot:
         raise ValueError(f"can't split service id into 2 parts, {identifier!r}")
     return decode(name)
+
+
+def exact_service_name(identifier: str) -> str:
+    """The name in the id of a service that reports. Raises ``ValueError`` for any other id."""
+    name = service_name(identifier)
+    if service_id(name) != identifier:
+        raise ValueError(f"not the id of a service that reports: {identifier!r}")
+    return name

@@ -14,6 +14,7 @@ import grpc
 
 from swprof_mw.collector import checks, decode, tasks
 from swprof_mw.collector.access import TokenInterceptor
+from swprof_mw.collector.errors import StoreError
 from swprof_mw.collector.records import Task, TaskLog
 from swprof_mw.collector.store import Store
 from swprof_mw.collector.streams import Streams
@@ -43,11 +44,12 @@ def server(store: Store, token: str = "", streams: Streams | None = None) -> grp
         options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", LONGEST_MESSAGE)],
         maximum_concurrent_rpcs=WORKERS,
     )
-    made.add_generic_rpc_handlers(_handlers(Receiver(store), streams or Streams()))
+    made.add_generic_rpc_handlers(_handlers(store, streams or Streams()))
     return made
 
 
-def _handlers(receiver: Receiver, streams: Streams) -> tuple[grpc.GenericRpcHandler, ...]:
+def _handlers(store: Store, streams: Streams) -> tuple[grpc.GenericRpcHandler, ...]:
+    receiver = Receiver(store)
     calls: list[tuple[protocol.Call, Answer]] = [
         (protocol.COLLECT_SNAPSHOT, receiver.snapshot),
         (protocol.GET_PROFILE_TASK_COMMANDS, receiver.task_commands),
@@ -60,26 +62,36 @@ def _handlers(receiver: Receiver, streams: Streams) -> tuple[grpc.GenericRpcHand
     grouped = itertools.groupby(calls, key=lambda pair: pair[0].service)
     return tuple(
         grpc.method_handlers_generic_handler(
-            service, {call.method: _handler(call, answer, streams) for call, answer in pairs}
+            service, {call.method: _handler(call, answer, store, streams) for call, answer in pairs}
         )
         for service, pairs in grouped
     )
 
 
-def _handler(call: protocol.Call, answer: Answer, streams: Streams) -> grpc.RpcMethodHandler[Any, Any]:
-    """The messages come in as bytes: what is no message is then refused by itself, and not the whole stream."""
+def _handler(call: protocol.Call, answer: Answer, store: Store, streams: Streams) -> grpc.RpcMethodHandler[Any, Any]:
+    """The messages come in as bytes: what is no message is then refused by itself, and not the whole stream.
+
+    A call is answered once what it brought is committed; where that fails, agents are to send it again.
+    """
 
     def one(data: bytes, context: grpc.ServicerContext) -> Any:
         try:
-            return answer(checks.parsed(call.request, data)) or protocol.Commands()
+            with store.acknowledged():
+                return answer(checks.parsed(call.request, data)) or protocol.Commands()
         except checks.Unusable as error:
             _refuse(call, str(error), context)
+        except StoreError as error:
+            context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
 
     def many(stream: Iterator[bytes], context: grpc.ServicerContext) -> Any:
         refused = Refused()
-        for data in streams.messages(stream, context):
-            with refused.counted():
-                answer(checks.parsed(call.request, data))
+        try:
+            with store.acknowledged():
+                for data in streams.messages(stream, context):
+                    with refused.counted():
+                        answer(checks.parsed(call.request, data))
+        except StoreError as error:
+            context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
         if refused.count:
             _refuse(call, refused.text, context)
         return protocol.Commands()

@@ -20,6 +20,11 @@ _PAIR = 70
 """Bytes that a span or an instance, and a pair of texts, take besides the texts."""
 
 
+def within_int(number: int) -> int:
+    """The number, or the nearest one that GraphQL's Int can hold."""
+    return max(-INT_RANGE, min(number, INT_RANGE))
+
+
 def weigh(pairs: KeyValues) -> int:
     """The bytes that they take, roughly."""
     return sum(_PAIR + sys.getsizeof(key) + sys.getsizeof(value) for key, value in pairs)
@@ -88,7 +93,7 @@ class Segment:
     def duration(self) -> int:
         """From the earliest start to the latest end, ms; within 32 bits."""
         length = max(span.end_time for span in self.spans) - self.start
-        return max(-INT_RANGE, min(length, INT_RANGE))
+        return within_int(length)
 
     @cached_property
     def weight(self) -> int:
@@ -103,7 +108,7 @@ class Segment:
     @property
     def endpoint_name(self) -> str:
         """What it is listed as: the last reported of its first span and its entry spans, as OAP picks it."""
-        names = [span.endpoint_name for span in self.spans if span.span_id == 0 or span.type == "Entry"]
+        names = [span.endpoint_name or ids.BLANK for span in self.spans if span.span_id == 0 or span.type == "Entry"]
         return names[-1] if names else ""
 
     @property

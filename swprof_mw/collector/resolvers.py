@@ -8,9 +8,16 @@ from typing import Any
 
 from swprof_mw import __version__
 from swprof_mw.collector import analysis, ids, period, tasks, traces, views
+from swprof_mw.collector.errors import StoreError
 from swprof_mw.collector.records import MINUTE
 from swprof_mw.collector.store import Store
 from swprof_mw.collector.views import View
+
+LONG_RANGE = 2**63
+"""GraphQL's ``Long`` is from minus this to below it."""
+
+BLANKS = "".join(map(chr, range(0x21)))
+"""What OAP cuts off an endpoint's name."""
 
 MOST_STRETCHES = 20
 """Stretches of one analysis; each may hold thousands of snapshots."""
@@ -55,7 +62,10 @@ class Resolvers:
         """A new task's id, or the reason why there is none."""
         if creationRequest is None:
             raise ValueError("creationRequest is missing")
-        created = tasks.create(self._store, _task_request(creationRequest), _now())
+        try:
+            created = tasks.create(self._store, _task_request(creationRequest), _now())
+        except StoreError as error:
+            raise ValueError(str(error)) from error
         return {"id": created.id, "errorReason": created.error_reason}
 
     def getProfileTaskList(self, serviceId: str | None = None, endpointName: str | None = None) -> list[View]:
@@ -87,14 +97,16 @@ class Resolvers:
         """A page of the segments that meet the condition."""
         if condition is None:
             raise ValueError("condition is missing")
-        return {"traces": [views.trace(segment) for segment in traces.find(self._store.segments(), condition)]}
+        asked = traces.search(condition)
+        found = self._store.search(asked) if asked is not None else []
+        return {"traces": [views.trace(segment) for segment in found]}
 
 
 def _task_request(asked: Mapping[str, Any]) -> tasks.TaskRequest:
     start = asked.get("startTime")
     return tasks.TaskRequest(
         service_id=asked["serviceId"],
-        endpoint_name=asked["endpointName"],
+        endpoint_name=asked["endpointName"].strip(BLANKS),
         duration=asked["duration"],
         min_duration_threshold=asked["minDurationThreshold"],
         dump_period=asked["dumpPeriod"],
@@ -104,16 +116,18 @@ def _task_request(asked: Mapping[str, Any]) -> tasks.TaskRequest:
 
 
 def _service(identifier: str) -> str:
-    """The service's name; for what is no id a name that none has: OAP answers such a question with nothing."""
+    """The service's name; for any other id a name that none has: OAP answers such a question with nothing."""
     try:
-        return ids.service_name(identifier)
+        return ids.exact_service_name(identifier)
     except ValueError:
         return ""
 
 
 def _long(value: Any) -> int:
     """A ``Long`` as it comes in: a number, or its digits."""
-    if isinstance(value, bool) or not isinstance(value, int | str):
+    whole = isinstance(value, int | str) and not isinstance(value, bool)
+    whole = whole or (isinstance(value, float) and value.is_integer())
+    if not whole or not -LONG_RANGE <= int(value) < LONG_RANGE:
         raise ValueError(f"not a Long: {value!r}")
     return int(value)
 

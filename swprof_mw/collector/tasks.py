@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from swprof_mw.collector import ids
+from swprof_mw.collector.checks import LAST_TIME
 from swprof_mw.collector.records import MINUTE, Task
 from swprof_mw.collector.store import Store
 
@@ -32,10 +33,10 @@ class TaskRequest:
         rules = [
             (bool(self.endpoint_name.strip()), "endpoint name cannot be empty"),
             (self.duration >= 1, "monitor duration must greater than 1 minutes"),
-            (self.duration <= 15, "The duration of the monitoring task cannot be greater than 15 minutes"),
             (self.min_duration_threshold >= 0, "min duration threshold must greater than or equals zero"),
-            (self.dump_period >= 10, "dump period must be greater than or equals 10 milliseconds"),
             (self.max_sampling_count > 0, "max sampling count must greater than zero"),
+            (self.duration <= 15, "The duration of the monitoring task cannot be greater than 15 minutes"),
+            (self.dump_period >= 10, "dump period must be greater than or equals 10 milliseconds"),
             (self.max_sampling_count < 10, "max sampling count must less than 10"),
         ]
         return next((reason for holds, reason in rules if not holds), None)
@@ -64,8 +65,16 @@ class TaskCreation:
 
 
 def create(store: Store, request: TaskRequest, now: int) -> TaskCreation:
-    """Check the request and keep the task. Raises ``ValueError`` if ``service_id`` is no service's id."""
+    """Check the request and keep the task.
+
+    Raises:
+        ValueError: ``service_id`` is no service's id, a time is none, or a text is not Unicode.
+        StoreError: the task cannot be kept.
+    """
     ids.service_name(request.service_id)
+    request.endpoint_name.encode()  # surrogates alone come in as JSON, and no file takes them
+    if abs(request.start_time or 0) > LAST_TIME:
+        raise ValueError(f"not a time in ms since the epoch: {request.start_time}")
     if reason := request.refusal():
         return TaskCreation(error_reason=reason)
     task = store.add_task(request.task(now))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from swprof_mw.collector.access import is_right
+from swprof_mw.page.access import is_right
 
 _SAME = ("same-origin", "none")
 
@@ -25,37 +26,41 @@ class Guard:
         app: the app.
         host: the name or address that the server was told to listen on.
         token: what ``Authorization: Bearer`` must bring; empty: nothing.
+        public: paths that hold nothing of anybody's. A browser that is led there cannot show the token yet, and a link
+            to them may stand on any site.
     """
 
-    def __init__(self, app: ASGIApp, host: str, token: str) -> None:
+    def __init__(self, app: ASGIApp, host: str, token: str, public: Collection[str] = ()) -> None:
         self._app = app
         self._host = host.lower()
         self._token = token
+        self._public = frozenset(public)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request pass, or refuse it."""
-        refusal = self._refusal(Headers(scope=scope)) if scope["type"] == "http" else None
+        refusal = self._refusal(scope, Headers(scope=scope)) if scope["type"] == "http" else None
         await (refusal or self._app)(scope, receive, send)
 
-    def _refusal(self, headers: Headers) -> Response | None:
+    def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         hosts = headers.getlist("host")
+        public = scope["method"] in ("GET", "HEAD") and scope["path"] in self._public
         if len(hosts) != 1:
             return _refused(400, "there must be one Host header")
-        if not _same_origin(headers, hosts[0]):
+        if not (_same_origin(headers, hosts[0]) or (public and _is_visit(headers))):
             return _refused(403, "requests from web pages of other origins are not answered")
         if not self._token:
             return (
                 None if self._is_ours(hosts[0]) else _refused(403, "the Host header is not an address of this server")
             )
         kind, _, given = headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer" and is_right(given.strip(), self._token):
+        if public or (kind.lower() == "bearer" and is_right(given.strip(), self._token)):
             return None
         return _refused(401, "a token is needed: Authorization: Bearer TOKEN", {"WWW-Authenticate": "Bearer"})
 
     def _is_ours(self, host: str) -> bool:
         """Whether it is no name that a stranger could make lead here: an address, localhost, or what we were told."""
-        name = _name(host)
-        return name in ("localhost", self._host) or name.endswith(".localhost") or _is_address(name)
+        ours = name(host)
+        return ours in ("localhost", self._host) or ours.endswith(".localhost") or _is_address(ours)
 
 
 def _same_origin(headers: Headers, host: str) -> bool:
@@ -65,6 +70,12 @@ def _same_origin(headers: Headers, host: str) -> bool:
     return own and all(site in _SAME for site in headers.getlist("sec-fetch-site"))
 
 
+def _is_visit(headers: Headers) -> bool:
+    """Whether a person follows a link: the page that holds it sees nothing of what comes."""
+    shown = [headers.getlist(name) for name in ("origin", "sec-fetch-mode", "sec-fetch-dest")]
+    return shown == [[], ["navigate"], ["document"]]
+
+
 def _authority(origin: str) -> str:
     try:
         return urlsplit(origin).netloc.lower()
@@ -72,7 +83,7 @@ def _authority(origin: str) -> str:
         return ""
 
 
-def _name(host: str) -> str:
+def name(host: str) -> str:
     """A Host header's name or address, without the port; empty if it is neither."""
     try:
         return urlsplit(f"//{host}").hostname or ""

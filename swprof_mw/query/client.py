@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import base64
-import http.client
+import contextlib
 import json
-import urllib.error
-import urllib.parse
-import urllib.request
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from swprof_mw.cli.tree import Element
+from swprof_mw.query.transport import OapError, Reply, Transport, bearer
 
-WITHIN = 10.0
-"""Seconds to wait for an answer."""
+__all__ = ["Element", "OapClient", "OapError", "Queries", "Request", "Span", "Task", "TaskRefused"]
 
 LAYER = "GENERAL"
 """Where OAP files services that have an agent."""
@@ -35,12 +32,20 @@ _ANALYZE = """query($queries: [SegmentProfileAnalyzeQuery!]!){getSegmentsProfile
     tip trees{elements{id parentId codeSignature duration durationChildExcluded count}}}}"""
 
 
-class OapError(Exception):
-    """OAP could not be asked, or did not answer as it should; the text says which and why."""
-
-
 class TaskRefused(OapError):
     """OAP did not create a task; the text is its reason."""
+
+
+@dataclass(frozen=True)
+class Element:
+    """A node as OAP lists it: ``parent_id`` 0 for the root, ``own`` the part of ``duration`` no child accounts for."""
+
+    id: int
+    parent_id: int
+    code_signature: str
+    duration: int
+    own: int
+    count: int
 
 
 @dataclass(frozen=True)
@@ -86,28 +91,12 @@ class Request:
         return min(profiled, key=lambda span: (span.type != "Entry", span.span_id), default=None)
 
 
-class OapClient:
-    """Asks the OAP at ``url`` (``http://127.0.0.1:12800``, with or without ``/graphql``).
+class Queries(ABC):
+    """What can be asked of an OAP. Every method raises ``OapError`` if it gets no answer."""
 
-    Every method raises ``OapError`` if it gets no answer.
-
-    Args:
-        url: where it is.
-        token: what is shown as ``Authorization: Bearer``, printable ASCII; empty: nothing.
-
-    Raises:
-        ValueError: ``url`` is not http(s).
-    """
-
-    def __init__(self, url: str, token: str = "") -> None:
-        parts = urllib.parse.urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"not an http address: {url!r}")
-        self.url = url.rstrip("/").removesuffix("/graphql") + "/graphql"
-        local = parts.hostname in ("127.0.0.1", "::1", "localhost")
-        proxies = [urllib.request.ProxyHandler({})] if local else []  # what a proxy is for, loopback is not
-        self._opener = urllib.request.build_opener(*proxies, _NoRedirects)
-        self._headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+    @abstractmethod
+    def query(self, text: str, **variables: Any) -> Any:
+        """The ``data`` of the answer to a GraphQL query. An answer with errors is an ``OapError``."""
 
     def services(self) -> list[str]:
         """The names of the services that have an agent."""
@@ -167,48 +156,59 @@ class OapClient:
         answer = self.query(_ANALYZE, queries=asked)["getSegmentsProfileAnalyze"]
         return answer["tip"], [[_element(one) for one in tree["elements"]] for tree in answer["trees"]]
 
+
+class OapClient(Queries):
+    """Asks the OAP at ``url`` (``http://127.0.0.1:12800``, with or without ``/graphql``).
+
+    Args:
+        url: where it is.
+        token: what is shown as ``Authorization: Bearer``, printable ASCII; empty: nothing.
+        authorization: that header as it is, for another scheme than Bearer.
+
+    Raises:
+        ValueError: ``url`` is not http(s).
+    """
+
+    def __init__(self, url: str, token: str = "", authorization: str = "") -> None:
+        self._transport = Transport(url, authorization or (bearer(token) if token else ""))
+
+    @property
+    def url(self) -> str:
+        """Where queries go."""
+        return self._transport.url
+
     def query(self, text: str, **variables: Any) -> Any:
         """The ``data`` of the answer to a GraphQL query. An answer with errors is an ``OapError``."""
-        answer = self._post(json.dumps({"query": text, "variables": variables}).encode())
-        if not isinstance(answer, dict):
-            raise OapError(f"{self.url} does not answer as an OAP does")
-        if errors := answer.get("errors"):
-            told = [error.get("message") if isinstance(error, dict) else error for error in errors]
-            raise OapError(f"{self.url}: " + "; ".join(map(str, told)))
-        return answer.get("data") or {}
-
-    def _post(self, body: bytes) -> Any:
-        request = urllib.request.Request(self.url, body, self._headers)  # noqa: S310 checked above
-        try:
-            with self._opener.open(request, timeout=WITHIN) as response:
-                return json.loads(response.read())
-        except urllib.error.HTTPError as error:
-            return _refusal(error)
-        except (OSError, urllib.error.URLError, http.client.HTTPException) as error:
-            raise OapError(f"cannot reach {self.url}: {getattr(error, 'reason', error)}") from error
-        except ValueError as error:
-            raise OapError(f"{self.url} does not answer as an OAP does: no JSON") from error
+        reply = self._transport.post(json.dumps({"query": text, "variables": variables}).encode())
+        return data(_parsed(self.url, reply), self.url)
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A query is not for others, and the token neither."""
+def data(answer: Any, whose: str) -> Any:
+    """The ``data`` of an answer. Raises ``OapError``, which names ``whose`` it is, if there is none without errors."""
+    if not isinstance(answer, dict):
+        raise OapError(f"{whose} does not answer as an OAP does")
+    if errors := answer.get("errors"):
+        listed = errors if isinstance(errors, list) else [errors]
+        told = [error.get("message") if isinstance(error, dict) else error for error in listed]
+        raise OapError(f"{whose}: " + "; ".join(map(str, told)))
+    if not isinstance(answer.get("data"), dict):
+        raise OapError(f"{whose} does not answer as an OAP does: no data")
+    return answer["data"]
 
-    def redirect_request(self, *_: object) -> None:
-        """Leave the answer as it is."""
+
+def _parsed(url: str, reply: Reply) -> Any:
+    """A refused query says why in its body; whatever else answers does not. A redirect is no answer."""
+    with contextlib.suppress(ValueError, RecursionError):
+        if not 300 <= reply.status < 400:
+            return json.loads(reply.content)
+    if reply.status != 200:
+        raise OapError(f"{url} answers {reply.status} {reply.reason}")
+    raise OapError(f"{url} does not answer as an OAP does: no JSON")
 
 
 def service_id(name: str) -> str:
     """OAP's id of the service of that name."""
     return base64.b64encode(name.encode()).decode() + ".1"
-
-
-def _refusal(error: urllib.error.HTTPError) -> Any:
-    """A refused query says why in its body; whatever else answers does not."""
-    with error:
-        try:
-            return json.loads(error.read())
-        except ValueError:
-            raise OapError(f"{error.url} answers {error.code} {error.reason}") from error
 
 
 def _task(one: Mapping[str, Any]) -> Task:

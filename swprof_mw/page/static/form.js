@@ -1,0 +1,75 @@
+/** The form that creates a task. */
+
+import { brief, fill, h, name } from "./dom.js";
+import { createTask } from "./queries.js";
+
+/** @typedef {keyof import("./queries.js").Limits} Limit */
+
+/** @type {[Limit, string, string, number, number, number, string][]} name, label, unit, default, least, most, what it is */
+const FIELDS = [
+  ["duration", "Profile for", "minutes", 1, 1, 15, "From now on, requests of this endpoint are profiled for so long. 1 to 15."],
+  ["samples", "Requests", "", 5, 1, 9, "Each process profiles at most so many. 1 to 9."],
+  ["period", "A snapshot every", "ms", 10, 10, 60_000, "Shorter shows more and costs more. 10 or more."],
+  ["minDuration", "Only if longer than", "ms", 0, 0, 2_000_000_000, "A request is profiled from then on: what it did before is not seen. 0 is all of them."],
+];
+
+/**
+ * Ask what a task of an endpoint is to do, and go to it.
+ * @param {string} service its id
+ * @param {import("./queries.js").Named} endpoint
+ */
+export function taskForm(service, endpoint) {
+  const inputs = new Map(FIELDS.map((field) => [field[0], input(field)]));
+  const refusal = h("p", { role: "alert", class: "refusal" });
+  const start = h("button", { type: "submit", class: "primary", id: "start" }, "Start profiling");
+  const form = h(
+    "form",
+    { novalidate: true },
+    h("h2", { id: "form-title" }, "Profile ", name(endpoint.name)),
+    ...FIELDS.map((field) => row(field, /** @type {HTMLInputElement} */ (inputs.get(field[0])))),
+    refusal,
+    h("p", { class: "buttons" }, start, h("button", { type: "button", onclick: () => dialog.close() }, "Cancel")),
+  );
+  const dialog = h("dialog", { "aria-labelledby": "form-title" }, form);
+  dialog.addEventListener("close", () => dialog.remove());
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const wrong = FIELDS.map((field) => [field, check(field, /** @type {HTMLInputElement} */ (inputs.get(field[0])))]).find(([, why]) => why);
+    fill(refusal, wrong && String(wrong[1]));
+    if (wrong) return inputs.get(/** @type {any} */ (wrong[0])[0])?.focus();
+    start.disabled = true;
+    try {
+      const limits = /** @type {any} */ (Object.fromEntries([...inputs].map(([key, one]) => [key, Number(one.value)])));
+      const task = await createTask(service, endpoint.name, limits);
+      dialog.close();
+      location.hash = `#/task/${encodeURIComponent(service)}/${encodeURIComponent(task)}`;
+    } catch (error) {
+      fill(refusal, `It was refused: ${brief(error instanceof Error ? error.message : String(error), 500)}`);
+      start.disabled = false;
+    }
+  });
+  document.body.append(dialog);
+  dialog.showModal();
+  start.focus();
+}
+
+/** @param {FIELDS[number]} field */
+function input([key, , , value, least, most]) {
+  return h("input", { type: "number", id: key, value, min: least, max: most, step: 1, required: true, inputmode: "numeric", "aria-describedby": `${key}-hint` });
+}
+
+/** @param {FIELDS[number]} field @param {HTMLInputElement} element */
+function row([key, label, unit, , , , hint], element) {
+  return h("div", { class: "field" }, h("label", { for: key }, label), h("span", {}, element, unit && ` ${unit}`), h("p", { class: "hint", id: `${key}-hint` }, hint));
+}
+
+/**
+ * Why a value cannot be; the input is marked.
+ * @param {FIELDS[number]} field
+ * @param {HTMLInputElement} element
+ */
+function check([, label, unit, , least, most], element) {
+  const good = element.validity.valid && element.value !== "";
+  element.setAttribute("aria-invalid", String(!good));
+  return good ? "" : `${label}: a whole number from ${least} to ${most}${unit && ` ${unit}`}.`;
+}

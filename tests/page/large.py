@@ -1,0 +1,80 @@
+"""A large profile: 100,000 snapshots of 5,000 frames open in under two seconds."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import pytest
+
+from bench.collector_load import LOOKED_AT, segment, stacks
+from swprof_mw.collector.records import Snapshot, Task
+from swprof_mw.collector.server import Collector
+from swprof_mw.collector.store import Store
+from swprof_mw.query.client import service_id
+from tests.page.conftest import Visiting
+from tests.page.site import Site
+from tests.page.states import shown
+
+SNAPSHOTS = 100_000
+REQUESTS = -(-SNAPSHOTS // LOOKED_AT)
+SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Large:
+    """Where the page is, and the profile."""
+
+    site: Site
+    task: str
+    segments: list[str]
+
+
+def kept(store: Store) -> tuple[str, list[str]]:
+    """A task and its requests' segments, each with as many snapshots as an analysis looks at."""
+    now = time.time_ns() // 1_000_000
+    chosen = stacks(2_000)
+    with store.acknowledged():
+        task = store.add_task(Task(service_id("shop"), "/e", now - 1000, 1, 0, 10, 9, now - 1000))
+        assert task is not None
+        for number in range(REQUESTS):
+            sent = segment(0, f"s{number}", now)
+            whole = replace(sent.spans[0], end_time=now + 10 * LOOKED_AT)
+            store.add_segment(replace(sent, spans=(whole, *sent.spans[1:])), now)
+            for one in range(SNAPSHOTS // REQUESTS):
+                stack = chosen[(number * 223 + one // 5) % len(chosen)]
+                store.add_snapshot(Snapshot(task.id, f"s{number}", now + 10 * one, one, stack))
+    return task.id, [f"s{number}" for number in range(REQUESTS)]
+
+
+@pytest.fixture(scope="module")
+def large() -> Iterator[Large]:
+    with contextlib.closing(Store()) as store, Collector(0, 0, store=store) as collector:
+        task, segments = kept(store)
+        yield Large(Site(collector.page, collector.backend), task, segments)
+
+
+@pytest.mark.timeout(300)
+def test_a_large_profile_opens_in_time(visit: Visiting, large: Large) -> None:
+    with visit(large.site.page) as visitor:
+        visitor.page.locator("#service-0").wait_for()
+        address = large.site.profile("shop", large.task, large.segments)
+        took = []
+        for _ in range(3):
+            visitor.page.goto(f"{large.site.page}#/")
+            visitor.page.locator("#service-0").wait_for()
+            begun = time.monotonic()
+            visitor.page.goto(address)
+            shown(visitor)
+            took.append(time.monotonic() - begun)
+        print(f"opened in {[round(one, 2) for one in took]} s, {visitor.page.locator('g.frame').count()} frames drawn")
+        counted = visitor.page.locator(".tree tbody td").nth(6).inner_text()
+        assert int(counted.replace(",", "")) == SNAPSHOTS // REQUESTS * REQUESTS
+        assert visitor.page.locator("text=are not drawn: zoom in").count() == 1
+        begun = time.monotonic()
+        visitor.page.locator("#search").fill("function_4")
+        visitor.page.locator("g.frame").nth(1).click()
+        assert time.monotonic() - begun < SECONDS
+        assert min(took) < SECONDS

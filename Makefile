@@ -47,15 +47,20 @@ lint: setup
 types: setup
 	$(BIN)/mypy
 
+# Tests that wait for servers more than they compute run side by side; those that measure times or shares run alone.
+WORKERS ?= 4
+UNIT := not oap and not tools and not accuracy and not processes and not page
+
 unit: setup
-	$(BIN)/python -m pytest -m "not oap and not tools and not accuracy and not processes and not page" -q
+	$(BIN)/python -m pytest -m "$(UNIT) and not alone" -q -n $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest -m "$(UNIT) and alone" -q
 
 # The adapters' and the protocol's tests on the oldest supported libraries, and Python 3.10 where there is one.
 OLDEST_TESTS := $(wildcard tests/test_asgi*.py tests/test_django*.py tests/test_flask*.py) tests/test_wsgi.py \
 	tests/test_settings.py tests/test_encode.py tests/test_reporter.py tests/test_locate.py
 
 test-oldest: .venv-oldest/.done
-	.venv-oldest/bin/python -m pytest -q $(OLDEST_TESTS)
+	.venv-oldest/bin/python -m pytest -q -n $(WORKERS) --dist worksteal $(OLDEST_TESTS)
 
 .venv-oldest/.done: requirements/oldest.txt
 	$$(PYTHONPATH=. $(PYTHON) -m bench.environments 3.10) -m venv --clear .venv-oldest
@@ -63,7 +68,7 @@ test-oldest: .venv-oldest/.done
 	touch $@
 
 test-oap: setup
-	$(BIN)/python -m pytest -m oap -q
+	$(BIN)/python -m pytest -m oap -q -n 2 --dist worksteal
 
 # Flask's and Starlette's own tests with our middleware in every app (downloads them; some minutes). On other Pythons:
 # make test-suites PYTHONS="3.11 3.12 3.13"
@@ -74,7 +79,7 @@ test-tools: setup
 	$(BIN)/python -m pytest -m tools -q
 
 test-page: browser
-	$(BIN)/python -m pytest -m page -q tests/page
+	$(BIN)/python -m pytest -m page -q -n 3 --maxschedchunk 1 tests/page
 
 # How long a profile of 100,000 snapshots takes to open. Its bar of 2 s is not met yet: see docs/page.md.
 page-large: browser

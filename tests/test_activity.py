@@ -19,6 +19,8 @@ from swprof_mw.profiling.scheduling import RunDelay
 from swprof_mw.profiling.stacks import WAITING
 from tests.doubles import MS, SECOND, burn, handle, sampling, wait_until
 
+pytestmark = pytest.mark.alone
+
 #: So long before a look the sampler glances, ns.
 LEAD = int(_LEAD * SECOND)
 #: So late a sampler wakes, and so late it has the GIL where another thread has to be asked for it, ns.

@@ -221,6 +221,34 @@ def test_collector(number: signal.Signals) -> None:
     assert (process.returncode, rest, errors) == (0, "", "")
 
 
+SIGNALLED = """
+import signal, sys, threading
+from swprof_mw.cli.serving import told_to_stop
+
+for count in range(40):
+    left = count
+
+    def at_that_point(frame, event, argument):
+        global left
+        left -= 1
+        if left == 0:
+            signal.raise_signal(signal.SIGTERM)
+
+    late = threading.Timer(0.05, lambda: signal.pthread_kill(threading.main_thread().ident, signal.SIGTERM))
+    with told_to_stop() as wait:
+        late.start()
+        sys.setprofile(at_that_point)
+        wait()
+        sys.setprofile(None)
+        late.join()
+"""
+
+
+def test_a_signal_stops_it_at_whatever_moment_it_comes() -> None:
+    """One that comes while the wait begins, between any two of its steps, once blocked for ever."""
+    subprocess.run([sys.executable, "-c", SIGNALLED], check=True, timeout=30)
+
+
 def test_collector_on_a_port_that_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -14,6 +14,8 @@ from tests.oap.server import OapServer
 from tests.trees import function_time
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.alone
+
 SAMPLES = 6
 #: So many of them have to tell the truth; of the others, a machine that is busy with others may have kept a part.
 TRUE = 3

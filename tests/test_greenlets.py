@@ -20,6 +20,8 @@ from swprof_mw.profiling.locate.place import Place, current_greenlet, current_re
 from swprof_mw.span import EntrySpan
 from tests.recorded import Recorded
 
+pytestmark = pytest.mark.alone
+
 Handler = Callable[[], None]
 
 

@@ -30,6 +30,8 @@ from tests.faulty import Backend
 from tests.recorded import Recorded
 from tests.servers import collector
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # Off is off

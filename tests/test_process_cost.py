@@ -11,6 +11,8 @@ from bench.peers.running import Sink, sink, work
 from bench.peers.variants import BARE, OURS
 from bench.process_cost import MOST_FIRST, MOST_IDLE, MOST_IMPORT
 
+pytestmark = pytest.mark.alone
+
 ROUNDS = 5
 #: Seconds without a request.
 IDLE = 3

@@ -25,6 +25,8 @@ from swprof_mw.profiling.switch_interval import SHARP, SwitchInterval
 from swprof_mw.reporter.records import Snapshot
 from tests.doubles import MS, Sampled, at_once, begin, burn, end, handle, sampling, wait_until
 
+pytestmark = pytest.mark.alone
+
 
 def threads() -> int:
     """Threads of samplers."""

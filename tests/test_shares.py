@@ -19,6 +19,8 @@ from tests.oap.server import OapServer
 from tests.trees import function_time, marked_time
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.alone
+
 #: What is shown may differ from the truth by so much of a request.
 TOLERANCE = 0.05
 ROUNDS = 3

@@ -11,6 +11,8 @@ from bench.measure import evaluate, profile, profiled, serving
 from swprof_mw.collector.server import Collector
 from tests.load import drive
 
+pytestmark = pytest.mark.alone
+
 #: Of both endpoints together.
 REQUESTS = 200
 SAMPLES = 9

@@ -59,12 +59,12 @@ def run(chosen: argparse.Namespace) -> int:
         CommandError: a port is taken, a token is missing, the file is no store, or the extra is not installed.
     """
     token = chosen.token or os.environ.get(VARIABLE, "")
-    with serving.told_to_stop() as stopped, _started(chosen, token) as collector:
+    with serving.told_to_stop() as wait, _started(chosen, token) as collector:
         print(f"agents   {collector.backend}\nGraphQL  {collector.url}/graphql")
         print(f"page     {serving.address(collector.page, token)}", flush=True)
         if chosen.open:
             serving.open_browser(collector.page)
-        stopped.wait()
+        wait()
     return 0
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 import signal
 import sys
 import threading
 import urllib.parse
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from swprof_mw.cli.error import CommandError
 
@@ -27,14 +28,15 @@ def with_extra() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def told_to_stop() -> Iterator[threading.Event]:
-    """Set by SIGINT and SIGTERM, while inside."""
-    stopped = threading.Event()
+def told_to_stop() -> Iterator[Callable[[], None]]:
+    """What is given waits until SIGINT or SIGTERM has come, while inside."""
+    # Not an event: a handler that sets one blocks for ever where it interrupts the beginning of the wait for it.
+    told: queue.SimpleQueue[None] = queue.SimpleQueue()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         for number in before:
-            signal.signal(number, lambda _number, _frame: stopped.set())
-        yield stopped
+            signal.signal(number, lambda _number, _frame: told.put(None))
+        yield told.get
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

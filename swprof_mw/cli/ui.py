@@ -47,13 +47,13 @@ def run(chosen: argparse.Namespace) -> int:
         CommandError: the port is taken, a token is missing, an option is none, or the extra is not installed.
     """
     token = chosen.page_token or os.environ.get(VARIABLE, "")
-    with serving.told_to_stop() as stopped, serving.with_extra():
+    with serving.told_to_stop() as wait, serving.with_extra():
         upstream = _upstream(chosen)
         with _serving(upstream, chosen.host, chosen.port, token) as server:
             print(f"OAP      {upstream.url}/graphql\npage     {serving.address(server.page, token)}", flush=True)
             if chosen.open:
                 serving.open_browser(server.page)
-            stopped.wait()
+            wait()
     return 0
 
 

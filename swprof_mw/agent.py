@@ -111,8 +111,8 @@ class Agent:
         self.reporter = Reporter(config, on_grpc=_hook_forks_again, plain=forks.grpc_is_lost())
         self.sampler = Sampler(_sampler_settings(config), self.reporter.report_snapshot)
         self.services: dict[str, Service] = {}
-        numbers = itertools.count()
-        self.next_id: Callable[[], str] = lambda: f"{prefix}.{next(numbers)}"
+        # Called for each request: made of parts that need no code of Python's own.
+        self.next_id: Callable[[], str] = map(f"{prefix}.{{}}".format, itertools.count()).__next__
 
     def service(self, config: Config, name: str) -> Service:
         """The service of that name, made and reported for from now on if it is new.

@@ -45,6 +45,7 @@ class EntrySpan(ProfiledSpan):
     status = FAILED
     endpoint = ""
     mount = ("", "")
+    _end = 0
     _component = 0
     _log: tuple[tuple[str, str], ...] = ()
     _is_error = False
@@ -160,36 +161,51 @@ class EntrySpan(ProfiledSpan):
             self.ended = True
             # Inactive first, then the time: a snapshot that is later than the end is dropped by its time.
             self.leave()
-            end = max(monotonic_ns(), self.start)  # a test that freezes time may turn even this clock back
+            self._end = monotonic_ns()
             profiler = self.profiler
             if profiler is not None:
-                profiler.end(end)
+                profiler.end(max(self._end, self.start))
+            if status is not None:
+                self.status = status
             if not self.endpoint:
                 self.endpoint = self._application.names.unmatched(self.method)
             if (profiler is not None and profiler.was_taken) or self._application.filter.keeps(self.endpoint):
-                self._service.report(self._segment(self.status if status is None else status, end))
+                self.loop = None  # it waits to be sent, and so would what it holds
+                if len(self.path) + len(self.method) + len(self._peer) + len(self._sw8) > URL_LENGTH:
+                    self._shorten()
+                self._service.report(self)
         except Exception:  # noqa: BLE001
             failed("ending a span")
 
-    def _segment(self, status: int, end: int) -> Segment:
-        reference = self._caller() if self._sw8 else self._reference
+    def segment(self) -> Segment:
+        """What is reported of it, once it has ended: made when it is sent, by who sends it."""
+        application, service, segment_id = self._application, self._service, self.segment_id
+        reference = self._caller()
         # By position: by name it takes twice as long, and this is done for each request.
         return Segment(
-            reference.trace_id if reference else self.segment_id,
-            self.segment_id,
-            self._service.name,
-            self._service.instance,
+            reference.trace_id if reference else segment_id,
+            segment_id,
+            service.name,
+            service.instance,
             self.endpoint,
             self._wall // NS_PER_MS,
-            (self._wall + end - self.start) // NS_PER_MS,
+            # A test that freezes time may turn even a clock back that never jumps.
+            (self._wall + max(self._end - self.start, 0)) // NS_PER_MS,
             self._peer[:_PEER_LENGTH],
-            self._component or self._application.component,
-            self._is_error or status >= FAILED,
-            self._tags(status),
+            self._component or application.component,
+            self._is_error or self.status >= FAILED,
+            self._tags(self.status),
             self._log,
             reference,
-            self._long_lived and not self._application.config.long_lived_analysis,
+            self._long_lived and not application.config.long_lived_analysis,
         )
+
+    def _shorten(self) -> None:
+        """Keep no more of what a stranger has thought up than is sent."""
+        self.path = self.path[:URL_LENGTH]
+        self.method = self.method[:_METHOD_LENGTH]
+        self._peer = self._peer[:_PEER_LENGTH]
+        self._caller()
 
     def _caller(self) -> Reference | None:
         """The caller's span, if the header is valid: read once, and then the header is empty."""
@@ -207,7 +223,7 @@ class EntrySpan(ProfiledSpan):
         if url_tag == "off":
             tags: tuple[tuple[str, str], ...] = (method, answered)
         else:
-            shown = self.path[:URL_LENGTH] if url_tag == "path" else self.endpoint
+            shown = self.path if url_tag == "path" else self.endpoint
             tags = (method, ("http.url", shown), answered)
         stretched = self.profiler.stretched_period if self.profiler is not None else 0
         return (*tags, ("swprof.period_ms", str(stretched))) if stretched else tags

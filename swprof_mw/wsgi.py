@@ -38,11 +38,20 @@ class WSGIEntry:
         span = self._open(environ)
         if span is None:
             return self.app(environ, start_response)
+        # As `run` does it, without a call more.
+        token = current_request.set(span)
+        span.enter(sys._getframe())
         try:
-            body = run(span, self.app, environ, listening(span, start_response))
-        except BaseException:
+            body = self.app(environ, listening(span, start_response))
+        except BaseException as exception:
+            if not issubclass(type(exception), StopIteration):  # the exception itself may not even tell its class
+                span.error(exception)
             span.end(FAILED)
             raise
+        finally:
+            # Before the thread does anything else: the server's threads outlive requests.
+            span.leave()
+            current_request.reset(token)
         # In no variable here: a traceback that the app keeps also keeps this frame, and would keep what we return.
         return handed_on(span, environ, body)
 
@@ -50,7 +59,8 @@ class WSGIEntry:
         """The request that begins; None where there is nothing to do: not traced, or an outer adapter has it."""
         try:
             method, path = str.upper(environ["REQUEST_METHOD"]), raw_path(environ)
-            # Whatever happens, an environ that the app copied from another request's does not lead to that one's span.
+            # Whatever happens, an environ that the app copied from another request's does not lead to that one's span;
+            # and one that cannot be written to shows that before there is a span.
             environ[SPAN] = None
             environ[SPAN] = span = self.application.begin(method, path, *caller(environ))
             return span if isinstance(span, EntrySpan) else None
@@ -192,8 +202,21 @@ class Body:
         return self
 
     def __next__(self) -> bytes:
-        chunk: bytes = run(self._span, next, self._iterator)
-        return chunk
+        # As `run` does it, without a call more.
+        span = self._span
+        token = current_request.set(span)
+        span.enter(sys._getframe())
+        try:
+            chunk: bytes = next(self._iterator)
+            return chunk
+        except StopIteration:
+            raise
+        except BaseException as exception:
+            span.error(exception)
+            raise
+        finally:
+            span.leave()
+            current_request.reset(token)
 
     def close(self) -> None:
         """The server is done: close the app's body, if that can be closed, and end the request."""

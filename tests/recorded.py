@@ -49,7 +49,7 @@ class Recorded:
     @property
     def segments(self) -> list[Segment]:
         """Segments queued so far, oldest first."""
-        return list(self.agent.reporter.segments.batch(100_000))
+        return [ended.segment() for ended in self.agent.reporter.segments.batch(100_000)]
 
     @property
     def last(self) -> Segment:

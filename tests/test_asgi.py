@@ -153,6 +153,21 @@ def test_an_exception_that_a_handler_answers_for_is_logged_if_the_server_failed(
     assert [(segment.is_error, bool(segment.log)) for segment in recorded.segments] == [(True, True), (False, False)]
 
 
+def test_an_exception_that_is_handled_and_does_not_even_tell_its_class_is_no_harm(recorded: Recorded) -> None:
+    class Unspeakable(BaseException):
+        def __getattribute__(self, name: str) -> object:
+            raise RuntimeError(name)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            raise Unspeakable
+        except Unspeakable:
+            await sends({**START, "status": 503}, {"type": "http.response.body"})(scope, receive, send)
+
+    assert call(wrapped(app), http("/")).status == 503
+    assert status_of(only(recorded)) == "503"
+
+
 def test_the_exception_is_the_apps_own_object(recorded: Recorded) -> None:
     error = ValueError("mine")
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests import django_project
 from tests.django_project import views
+from tests.generated.observed import Unspeakable
 from tests.recorded import Recorded
 from tests.wsgi_client import ask, make_environ
 
@@ -208,6 +209,19 @@ def test_the_slot_is_given_back_by_a_request_that_fails(recorded: Recorded, capl
     with override_settings(DEBUG_PROPAGATE_EXCEPTIONS=True), pytest.raises(ValueError, match="secret"):
         ask(handler, "/fail")
     assert not recorded.agent.sampler.taken
+
+
+def test_an_exception_that_does_not_even_tell_its_class_is_the_apps_own(recorded: Recorded) -> None:
+    def fail(request: HttpRequest) -> HttpResponse:
+        raise Unspeakable
+
+    middleware = SWProfilerMiddleware(fail)
+    try:  # pytest itself would ask it
+        middleware(RequestFactory().get("/x"))
+    except Unspeakable:
+        assert len(recorded.segments) == 1
+    else:
+        pytest.fail("it was swallowed")
 
 
 # Profiles

@@ -160,7 +160,7 @@ def without_signals(app: Flask) -> None:
 class NoSignal:
     """What Flask 2.2 has in place of a signal."""
 
-    def connect(self, _: object) -> None:
+    def connect(self, _: object, weak: bool) -> None:
         """Refuse."""
         raise RuntimeError
 

@@ -60,7 +60,7 @@ def test_any_request_becomes_a_segment_that_can_be_sent(
     before = len(recorded.agent.reporter.segments)
     span.end(500)
     assert len(recorded.agent.reporter.segments) == before + 1
-    check(recorded.agent.reporter.segments._items[-1])
+    check(recorded.agent.reporter.segments._items[-1].segment())
 
 
 def test_a_thousand_long_requests_are_no_load(recorded: Recorded) -> None:

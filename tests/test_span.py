@@ -246,12 +246,14 @@ def test_any_other_header_begins_a_new_trace(recorded: Recorded, sw8: str) -> No
     assert recorded.last.trace_id == recorded.last.segment_id
 
 
-@pytest.mark.usefixtures("recorded")
-def test_a_header_that_is_not_valid_stands_in_the_log_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_header_that_is_not_valid_stands_in_the_log_once_a_minute(
+    recorded: Recorded, caplog: pytest.LogCaptureFixture
+) -> None:
     failures._last.clear()
     app = application()
     for _ in range(2):
         opened(app, sw8="1-nonsense").end(200)
+    assert [segment.reference for segment in recorded.segments] == [None, None]
     assert caplog.text.count("sw8 that is not valid is ignored, of 10 characters") == 1
     assert "nonsense" not in caplog.text
 

@@ -125,8 +125,8 @@ class Request(Head, Exchange):
         # A framework that answers for a failed view does so while it handles the exception. What it raises after
         # that, if anything, comes when the request is over.
         if self.status >= FAILED:
-            error = sys.exc_info()[1]
-            if isinstance(error, Exception):
+            kind, error, _ = sys.exc_info()
+            if error is not None and issubclass(kind or object, Exception):  # not asked itself: it may fail at that
                 self._span.error(error)
 
     def _name(self) -> None:

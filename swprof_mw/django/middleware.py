@@ -62,7 +62,7 @@ class SWProfilerMiddleware:
         try:
             response = self.get_response(request)
         except BaseException as exception:
-            if not isinstance(exception, StopIteration):
+            if not issubclass(type(exception), StopIteration):  # the exception itself may not even tell its class
                 span.error(exception)
             span.deactivate(token)
             span.end(FAILED)
@@ -85,7 +85,7 @@ class SWProfilerMiddleware:
         try:
             response = await self.get_response(request)
         except BaseException as exception:
-            is_harmless = isinstance(exception, HARMLESS)
+            is_harmless = issubclass(type(exception), HARMLESS)
             if not is_harmless:
                 span.error(exception)
             span.deactivate(token)

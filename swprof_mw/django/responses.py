@@ -99,7 +99,7 @@ class StreamBody(Body):
             raise
 
     def _is_end(self, exception: BaseException) -> bool:
-        return not isinstance(exception, StopIteration)
+        return not issubclass(type(exception), StopIteration)
 
 
 class LastChunkBody(StreamBody):

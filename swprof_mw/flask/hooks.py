@@ -21,8 +21,9 @@ def connect(app: Flask) -> None:
     that is not ours has no span in its environ: an app that calls another one in its own process makes a new environ.
     """
     try:
-        request_started.connect(_started)
-        got_request_exception.connect(_failed)
+        # Not weakly, for these functions stay: each of Flask's signals would look whether they still do.
+        request_started.connect(_started, weak=False)
+        got_request_exception.connect(_failed, weak=False)
     except RuntimeError:  # Flask 2.2 without blinker has no signals
         app.url_value_preprocessors.setdefault(None, []).insert(0, _started)
 

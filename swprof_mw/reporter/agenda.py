@@ -13,7 +13,7 @@ from swprof_mw.reporter.jobs import Instance, Job, of_instance
 from swprof_mw.reporter.outbox import Outbox
 from swprof_mw.reporter.protocol import Call
 from swprof_mw.reporter.queues import Queue, of_queues
-from swprof_mw.reporter.records import Finish, Segment, Snapshot
+from swprof_mw.reporter.records import Ended, Finish, Snapshot
 from swprof_mw.reporter.troubles import Troubles
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Agenda:
     def __init__(
         self,
         config: Config,
-        outboxes: tuple[Outbox[Segment], Outbox[Snapshot], Outbox[Finish]],
+        outboxes: tuple[Outbox[Ended], Outbox[Snapshot], Outbox[Finish]],
         calling: Any,
         seconds_left: Callable[[], float | None],
         plain: bool = False,

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from swprof_mw.reporter import encode, protocol
-from swprof_mw.reporter.records import Segment, Snapshot
+from swprof_mw.reporter.records import Ended, Snapshot
 
 K = TypeVar("K")
 
@@ -66,7 +66,7 @@ class Times(Known[int]):
 
 
 class Segments:
-    """Encodes segments: a call takes one, and returns the ``SegmentCollection`` that holds it.
+    """Encodes segments: a call takes what becomes one, and returns the ``SegmentCollection`` that holds it.
 
     Those with a log or a reference are left to the library: little of them is known.
     """
@@ -80,7 +80,8 @@ class Segments:
         self._time = Times()
         self._lengths = Known(varint)
 
-    def __call__(self, record: Segment) -> bytes:
+    def __call__(self, ended: Ended) -> bytes:
+        record = ended.segment()
         # fmt: off
         (trace_id, segment_id, service, instance, operation, start, end, peer,
          component, is_error, tags, log, reference, skip_analysis) = record

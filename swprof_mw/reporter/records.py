@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 #: So many of them go in one call, at the most.
 SEGMENTS = 500
@@ -38,6 +38,17 @@ class Segment(NamedTuple):
     log: tuple[tuple[str, str], ...]
     reference: Reference | None
     skip_analysis: bool
+
+    def segment(self) -> Segment:
+        """As of `Ended`."""
+        return self
+
+
+class Ended(Protocol):
+    """What is over, and becomes a segment when it is sent: until then there is only a request's own object."""
+
+    def segment(self) -> Segment:
+        """What is reported of it. On the reporter's thread, and again if it is sent again."""
 
 
 class Snapshot(NamedTuple):

@@ -11,7 +11,7 @@ from swprof_mw import native
 from swprof_mw.clock import monotonic_ns
 from swprof_mw.failures import guarded
 from swprof_mw.reporter.outbox import Outbox
-from swprof_mw.reporter.records import Finish, Segment, Snapshot
+from swprof_mw.reporter.records import Ended, Finish, Snapshot
 from swprof_mw.reporter.troubles import Losses
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Reporter:
         self._config = config
         self._on_grpc = on_grpc
         self._plain = plain
-        self.segments: Outbox[Segment] = Outbox(config.trace_reporter_max_buffer_size)
+        self.segments: Outbox[Ended] = Outbox(config.trace_reporter_max_buffer_size)
         self.snapshots: Outbox[Snapshot] = Outbox(config.profile_snapshot_transport_buffer_size)
         self.finishes: Outbox[Finish] = Outbox(_FINISHES)
         self._wake = native.allocate_lock()
@@ -124,9 +124,9 @@ class Reporter:
         """Calls may be made again, after a ``hold`` that was True."""
         self._calling.release()
 
-    def report_segment(self, segment: Segment) -> None:
-        """Queue a segment; dropped and counted if the queue is full."""
-        if self.segments.add(segment) == self.segments.plenty:
+    def report_segment(self, ended: Ended) -> None:
+        """Queue what becomes a segment; dropped and counted if the queue is full."""
+        if self.segments.add(ended) == self.segments.plenty:
             self.wake()
 
     def report_snapshot(self, snapshot: Snapshot) -> bool:

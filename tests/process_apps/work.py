@@ -11,7 +11,7 @@ import subprocess
 import time
 from typing import Any
 
-from swprof_mw.reporter.records import Segment, Snapshot
+from swprof_mw.reporter.records import Ended, Snapshot
 from swprof_mw.reporter.reporter import Reporter
 
 #: A matching request takes so many seconds, a part of it computing.
@@ -60,9 +60,9 @@ def _list() -> None:
         with open(f"{directory}/{kind}-{os.getpid()}", "a") as file:
             file.write(f"{what}\n")
 
-    def segment(self: Reporter, segment: Segment) -> None:
-        note("segments", segment.segment_id)
-        report_segment(self, segment)
+    def segment(self: Reporter, ended: Ended) -> None:
+        note("segments", ended.segment().segment_id)
+        report_segment(self, ended)
 
     def snapshot(self: Reporter, snapshot: Snapshot) -> bool:
         kept = report_snapshot(self, snapshot)

@@ -172,15 +172,15 @@ class Feeder:
             return
         self._last = now
         for _ in range(QUEUED - len(running.reporter.segments)):
-            running.reporter.report_segment(segment(self.segments, service="bench", instance=running.instance))
+            running.reporter.segments.add(segment(self.segments, service="bench", instance=running.instance))
             self.segments += 1
         for _ in range(QUEUED // 10):
-            self.snapshots += running.reporter.report_snapshot(snapshot(self.snapshots))
+            self.snapshots += running.reporter.snapshots.add(snapshot(self.snapshots))
 
     def back(self) -> float:
         """Seconds until a segment has gone that is queued now."""
         reporter, began = _reporter(), time.monotonic()
-        reporter.report_segment(segment(self.segments))
+        reporter.segments.add(segment(self.segments))
         self.segments += 1
         waiting = len(reporter.segments) + reporter.segments.sent
         _until(lambda: reporter.segments.sent >= waiting, 60)

@@ -58,7 +58,7 @@ class Service:
         self.profile_active = config.profile_active
         self.tasks = ProfileTaskExecutionService(agent.sampler, self._finished)
         self.next_id = agent.next_id
-        self.report = agent.reporter.report_segment
+        self.report = agent.reporter.segments.add
         self._agent = agent
         self._namespace = config.namespace
 
@@ -109,10 +109,10 @@ class Agent:
             config.instance_name, socket.gethostname(), self.process_id, partial(_short, prefix)
         )
         self.reporter = Reporter(config, on_grpc=_hook_forks_again, plain=forks.grpc_is_lost())
-        self.sampler = Sampler(_sampler_settings(config), self.reporter.report_snapshot)
+        self.sampler = Sampler(_sampler_settings(config), self.reporter.snapshots.add)
         self.services: dict[str, Service] = {}
-        # Called for each request: made of parts that need no code of Python's own.
-        self.next_id: Callable[[], str] = map(f"{prefix}.{{}}".format, itertools.count()).__next__
+        numbers = itertools.count()
+        self.next_id: Callable[[], str] = lambda: f"{prefix}.{next(numbers)}"
 
     def service(self, config: Config, name: str) -> Service:
         """The service of that name, made and reported for from now on if it is new.

@@ -12,7 +12,7 @@ from swprof_mw.config import Config
 from swprof_mw.failures import failed
 from swprof_mw.names import EndpointNames
 from swprof_mw.profiling.locate.place import current_request
-from swprof_mw.span import EntrySpan, NestedSpan, Span
+from swprof_mw.span import Client, EntrySpan, NestedSpan, Span
 from swprof_mw.trace_filter import TraceFilter
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Application:
         """Whether the app is instrumented at all, by what is known before the first request."""
         return self.config.enabled
 
-    def begin(self, method: str, path: str, peer: str = "", sw8: str = "") -> Span | None:
+    def begin(self, method: str, path: str, client: Client = (None, None), sw8: str = "") -> Span | None:
         """A request begins; None where it is not traced: ignored, or we are off.
 
         Where the same request is open already, in an adapter further out, this is that one's span.
@@ -87,14 +87,14 @@ class Application:
         Args:
             method: HTTP method.
             path: the full raw path without query, mount prefixes included.
-            peer: ``HOST:PORT`` of the client, empty if not known.
+            client: its host and port, as far as they are known.
             sw8: the header's value, empty if there is none.
         """
         try:
             process = os.getpid()
             outer = current_request.get()
             # A process that was forked in the middle of a request inherits it open, and has nothing to do with it.
-            if isinstance(outer, EntrySpan) and not outer.ended and outer.process_id == process:
+            if outer is not None and isinstance(outer, EntrySpan) and not outer.ended and outer.process_id == process:
                 # Another path is a call that the app makes to an app in its own process: the request's own work.
                 return NestedSpan(outer) if outer.covers(method, path) else None
             # The process first: whoever attaches now says it last.
@@ -103,7 +103,7 @@ class Application:
                 service = self.attach()
             if service is None or (self._ignores and self.config.ignores(method, path)):
                 return None
-            span = EntrySpan(self, service, method, path, peer, sw8)
+            span = EntrySpan(self, service, method, path, client, sw8)
             if service.tasks.current is not None:
                 service.tasks.add_profiling(span, self.names.path(method, path))
             return span

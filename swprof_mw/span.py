@@ -27,6 +27,11 @@ CLIENT_GONE = 499
 URL_LENGTH = 2_000
 _METHOD_LENGTH = 50
 _PEER_LENGTH = 200
+#: What a request holds of that is cut while it waits to be sent only if it is more than this in all.
+_LONG = 1_000
+
+Client = tuple[object, object]
+"""A client's host and port, as the server gives them: text and a number or text. Anything else is not told."""
 
 
 class EntrySpan(ProfiledSpan):
@@ -44,7 +49,7 @@ class EntrySpan(ProfiledSpan):
 
     status = FAILED
     endpoint = ""
-    mount = ("", "")
+    mount: tuple[str, str] | None = None
     _end = 0
     _component = 0
     _log: tuple[tuple[str, str], ...] = ()
@@ -54,7 +59,7 @@ class EntrySpan(ProfiledSpan):
     _reference: Reference | None = None
 
     def __init__(
-        self, application: Application, service: Service, method: str, path: str, peer: str = "", sw8: str = ""
+        self, application: Application, service: Service, method: str, path: str, client: Client, sw8: str
     ) -> None:
         # As `ProfiledSpan` has it, without its calls: this is done for each request.
         self.segment_id = service.next_id()
@@ -62,7 +67,7 @@ class EntrySpan(ProfiledSpan):
         self._wall = wall_ns()
         self._application = application
         self._service = service
-        self._peer = peer
+        self._client = client
         self._sw8 = sw8
         self.method = method
         self.path = path
@@ -118,7 +123,7 @@ class EntrySpan(ProfiledSpan):
             if template is None:
                 self._name(names.unmatched(self.method))
             else:
-                self._name(names.route(self.method, self._mounted(template) if self.mount[0] else template))
+                self._name(names.route(self.method, self._mounted(template, *self.mount) if self.mount else template))
         except Exception:  # noqa: BLE001
             failed("naming an endpoint")
 
@@ -160,7 +165,8 @@ class EntrySpan(ProfiledSpan):
         try:
             self.ended = True
             # Inactive first, then the time: a snapshot that is later than the end is dropped by its time.
-            self.leave()
+            if self.frame is not None:
+                self.leave()
             self._end = monotonic_ns()
             profiler = self.profiler
             if profiler is not None:
@@ -169,9 +175,12 @@ class EntrySpan(ProfiledSpan):
                 self.status = status
             if not self.endpoint:
                 self.endpoint = self._application.names.unmatched(self.method)
-            if (profiler is not None and profiler.was_taken) or self._application.filter.keeps(self.endpoint):
+            wanted = self._application.filter
+            if wanted.keeps_all or (profiler is not None and profiler.was_taken) or wanted.keeps(self.endpoint):
                 self.loop = None  # it waits to be sent, and so would what it holds
-                if len(self.path) + len(self.method) + len(self._peer) + len(self._sw8) > URL_LENGTH:
+                host = self._client[0]
+                size = len(self.path) + len(self.method) + len(self._sw8) + (len(host) if isinstance(host, str) else 0)
+                if size > _LONG:
                     self._shorten()
                 self._service.report(self)
         except Exception:  # noqa: BLE001
@@ -191,7 +200,7 @@ class EntrySpan(ProfiledSpan):
             self._wall // NS_PER_MS,
             # A test that freezes time may turn even a clock back that never jumps.
             (self._wall + max(self._end - self.start, 0)) // NS_PER_MS,
-            self._peer[:_PEER_LENGTH],
+            _peer(self._client)[:_PEER_LENGTH],
             self._component or application.component,
             self._is_error or self.status >= FAILED,
             self._tags(self.status),
@@ -204,7 +213,7 @@ class EntrySpan(ProfiledSpan):
         """Keep no more of what a stranger has thought up than is sent."""
         self.path = self.path[:URL_LENGTH]
         self.method = self.method[:_METHOD_LENGTH]
-        self._peer = self._peer[:_PEER_LENGTH]
+        self._client = _peer(self._client)[:_PEER_LENGTH], None
         self._caller()
 
     def _caller(self) -> Reference | None:
@@ -228,9 +237,9 @@ class EntrySpan(ProfiledSpan):
         stretched = self.profiler.stretched_period if self.profiler is not None else 0
         return (*tags, ("swprof.period_ms", str(stretched))) if stretched else tags
 
-    def _mounted(self, template: str) -> str:
+    @staticmethod
+    def _mounted(template: str, concrete: str, mount: str) -> str:
         """An inner app only knows the concrete prefix it is mounted at: put the mount's own template in its place."""
-        concrete, mount = self.mount
         if concrete and (template == concrete or template.startswith(f"{concrete}/")):
             return mount + template[len(concrete) :]
         return template
@@ -241,6 +250,14 @@ class EntrySpan(ProfiledSpan):
         self.endpoint = name
         if self._service.tasks.current is not None:
             self._service.tasks.profiling_recheck(self, name)
+
+
+def _peer(client: Client) -> str:
+    """``HOST:PORT``; the host alone if there is no port, empty if the server does not say."""
+    host, port = client
+    if not isinstance(host, str):
+        return ""
+    return f"{host}:{port}" if host and port and isinstance(port, str | int) else host
 
 
 class NestedSpan:

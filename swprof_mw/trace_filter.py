@@ -18,10 +18,12 @@ class TraceFilter:
         per_window: the setting ``sample_n_per_3_secs``; 0 for all.
 
     Attributes:
+        keeps_all: whether all segments are sent.
         only_profiled: whether segments of requests that were not profiled are sent now and then only.
     """
 
     def __init__(self, report: str, per_window: int) -> None:
+        self.keeps_all = report == "all" and per_window == 0
         self.only_profiled = report == "profiled"
         self._per_window = per_window
         self._window = 0
@@ -32,7 +34,7 @@ class TraceFilter:
         """Whether the segment of a request of ``endpoint`` that was not profiled is sent."""
         if self.only_profiled:
             return self._first_in_a_while(endpoint)
-        return self._per_window == 0 or self._among_the_first()
+        return self.keeps_all or self._among_the_first()
 
     def _first_in_a_while(self, endpoint: str) -> bool:
         now = monotonic_ns()

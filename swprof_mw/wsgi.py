@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from swprof_mw.failures import failed
@@ -58,11 +59,12 @@ class WSGIEntry:
     def _open(self, environ: dict[str, Any]) -> EntrySpan | None:
         """The request that begins; None where there is nothing to do: not traced, or an outer adapter has it."""
         try:
-            method, path = str.upper(environ["REQUEST_METHOD"]), raw_path(environ)
+            method, path, get = str.upper(environ["REQUEST_METHOD"]), raw_path(environ), environ.get
             # Whatever happens, an environ that the app copied from another request's does not lead to that one's span;
             # and one that cannot be written to shows that before there is a span.
             environ[SPAN] = None
-            environ[SPAN] = span = self.application.begin(method, path, *caller(environ))
+            client = get("REMOTE_ADDR"), get("REMOTE_PORT")
+            environ[SPAN] = span = self.application.begin(method, path, client, sw8(environ))
             return span if isinstance(span, EntrySpan) else None
         except Exception:  # noqa: BLE001
             failed("reading the WSGI environ")
@@ -82,11 +84,10 @@ def raw_path(environ: Mapping[str, Any]) -> str:
     return path if path.isascii() else path.encode("latin-1").decode("utf-8", "replace")
 
 
-def caller(environ: Mapping[str, Any]) -> tuple[str, str]:
-    """Who asks: the client's ``HOST:PORT``, as far as it is known, and the value of the ``sw8`` header."""
-    host, port, sw8 = environ.get("REMOTE_ADDR"), environ.get("REMOTE_PORT"), environ.get("HTTP_SW8")
-    peer = f"{host}:{port}" if host and port else str(host or "")
-    return peer, sw8 if isinstance(sw8, str) else ""
+def sw8(environ: Mapping[str, Any]) -> str:
+    """The value of the ``sw8`` header; empty if there is none."""
+    value = environ.get("HTTP_SW8", "")
+    return value if isinstance(value, str) else ""
 
 
 def span_of(environ: Mapping[str, Any]) -> Span | None:
@@ -134,39 +135,33 @@ def run(span: EntrySpan, function: Callable[..., R], *args: Any) -> R:
 
 
 def handed_on(span: EntrySpan, environ: Mapping[str, Any], body: Iterable[bytes]) -> Iterable[bytes]:
-    """What the server gets in place of the app's body: the request ends with it, or now."""
-    wrapped = _wrap(span, environ, body) if span.is_wanted else None
-    if wrapped is None:
-        span.end()
-        return body
-    return wrapped
+    """What the server gets in place of the app's body: the request ends with it, or now.
 
-
-def _wrap(span: EntrySpan, environ: Mapping[str, Any], body: Iterable[bytes]) -> Body | None:
-    """The body as one that tells its end; None where no code of the app is left to run.
-
-    That is so for a list, tuple or bytes, which the server only reads. And for what the server knows by its type
-    or identity, which any wrapper of ours would lose: a file in its own wrapper, which it sends by ``sendfile``; an
-    object that cannot be iterated over, and says for example that the app has answered already.
+    Now where no code of the app is left to run: with a list, tuple or bytes, which the server only reads. And with what
+    the server knows by its type or identity, which any wrapper of ours would lose: a file in its own wrapper, which it
+    sends by ``sendfile``; an object that cannot be iterated over, and says for example that it was answered already.
     """
     try:
-        if _is_plain(body) or _is_file(environ, body):
-            return None
-        kind = type(body)
-        if not (hasattr(kind, "__iter__") or hasattr(kind, "__getitem__")):
-            return None
-        return (SizedBody if hasattr(kind, "__len__") else Body)(span, body)
+        if span.is_wanted:
+            follow = _kind(type(body))
+            if follow is not None and not _is_file(environ, body):
+                return follow(span, body)
     except Exception:  # noqa: BLE001
         failed("wrapping a WSGI body")
+    span.end()
+    return body
+
+
+@lru_cache(maxsize=64)
+def _kind(kind: type) -> type[Body] | None:
+    """What follows a body of that type; None if it holds all of its chunks already, or cannot be iterated over."""
+    plain = issubclass(kind, _PLAIN) and not hasattr(kind, "close")
+    if plain or not (hasattr(kind, "__iter__") or hasattr(kind, "__getitem__")):
         return None
+    return SizedBody if hasattr(kind, "__len__") else Body
 
 
 _PLAIN = (list, tuple, bytes, str, bytearray)
-
-
-def _is_plain(body: object) -> bool:
-    """Whether ``body`` holds all of its chunks, and has nothing to close."""
-    return isinstance(body, _PLAIN) and not hasattr(body, "close")
 
 
 def _is_file(environ: Mapping[str, Any], body: object) -> bool:

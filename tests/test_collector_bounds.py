@@ -161,7 +161,7 @@ def test_our_agent_loses_the_bad_one_only(collector: Collector) -> None:
     reporter = Reporter(config(collector.grpc_port))
     reporter.start()
     for number in range(300):
-        reporter.report_segment(reported(service, f"{service}-{number}", trace_id="" if number == 123 else "t"))
+        reporter.segments.add(reported(service, f"{service}-{number}", trace_id="" if number == 123 else "t"))
     wait_until(lambda: not len(reporter.segments))
     reporter.stop(2.0)
     assert (reporter.segments.sent, reporter.segments.refused, reporter.segments.dropped) == (299, 1, 0)

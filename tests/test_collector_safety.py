@@ -176,7 +176,7 @@ def test_our_agent_reports_with_its_token_and_only_with_it(locked: Collector) ->
     for number, token in enumerate((TOKEN, "wrong")):
         reporter = Reporter(config(locked.grpc_port, token))
         reporter.start()
-        reporter.report_segment(reported(f"shop-{number}", "one"))
+        reporter.segments.add(reported(f"shop-{number}", "one"))
         reporter.stop(2.0)
     assert OapClient(f"http://127.0.0.1:{locked.http_port}", TOKEN).services() == ["shop-0"]
 

@@ -43,10 +43,10 @@ def fill():
     wait_for(lambda: reporter.segments.sent == 1)
     assert reporter.hold(5)
     for number in range(1, 1_001):
-        reporter.report_segment(segment(number))
+        reporter.segments.add(segment(number))
     stack = tuple(f"shop/views.py.function_{line}: {line}" for line in range(30))
     for number in range(4_500):
-        assert reporter.report_snapshot(snapshot(number, stack=stack))
+        assert reporter.snapshots.add(snapshot(number, stack=stack))
     reporter.report_finish(Finish("shop", "shop-1", "task"))
     return reporter
 
@@ -126,7 +126,7 @@ def test_full_queues_arrive_where_no_thread_can_be_started(backend: Backend, mon
     """As from 3.12.0 to 3.12.1 on at the end of the interpreter."""
     loop = Reporter(Config.load({"backend_services": backend.address}, environ={}))
     loop.start()
-    loop.report_segment(segment(0))
+    loop.segments.add(segment(0))
     backend.wait(lambda: loop.segments.sent == 1)
 
     def refuse(*_: object) -> int:
@@ -135,7 +135,7 @@ def test_full_queues_arrive_where_no_thread_can_be_started(backend: Backend, mon
     monkeypatch.setattr(native, "start_new_thread", refuse)
     assert loop.hold(5)
     for number in range(FULL):
-        loop.report_snapshot(snapshot(number, stack=tuple(map(str, range(30)))))
+        loop.snapshots.add(snapshot(number, stack=tuple(map(str, range(30)))))
     loop.report_finish(Finish("shop", "shop-1", "task"))
     loop.resume()
     loop.stop(2.0)

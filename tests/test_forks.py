@@ -79,7 +79,7 @@ from tests.reports import snapshot
 def report():
     number = 0
     while not stopped.wait(0.002):
-        number += parent.report_snapshot(snapshot(number))
+        number += parent.snapshots.add(snapshot(number))
     wait_for(lambda: not len(parent.snapshots))
 
 stopped = threading.Event()
@@ -186,7 +186,7 @@ def test_a_call_that_hangs_is_broken_off_and_made_again(backend: Backend) -> Non
         reporter = agent.current().reporter
         wait_for(lambda: reporter.segments.sent == 1)
         for number in range(20):
-            reporter.report_snapshot(snapshot(number))
+            reporter.snapshots.add(snapshot(number))
         wait_for(reporter._calling.locked)
         time.sleep(0.2)
         began = time.monotonic()

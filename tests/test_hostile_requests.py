@@ -31,9 +31,9 @@ def application(**settings: object) -> Application:
     return made
 
 
-def ended(app: Application, method: str, path: str, peer: str = "", sw8: str = "") -> EntrySpan:
+def ended(app: Application, method: str, path: str, host: str = "", sw8: str = "") -> EntrySpan:
     """A request that is over; named by its path."""
-    span = app.begin(method, path, peer, sw8)
+    span = app.begin(method, path, (host, 80), sw8)
     assert isinstance(span, EntrySpan)
     span.route_by_path()
     return span
@@ -69,7 +69,7 @@ def test_a_thousand_long_requests_are_no_load(recorded: Recorded) -> None:
     try:
         for number in range(300):
             long = f"{number}" + "x" * 100_000
-            ended(app, long, "/" + long, peer=long, sw8=long).end(200)
+            ended(app, long, "/" + long, host=long, sw8=long).end(200)
         assert tracemalloc.get_traced_memory()[0] < 5_000_000
     finally:
         tracemalloc.stop()

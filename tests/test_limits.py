@@ -270,9 +270,9 @@ def test_what_is_reported_keeps_the_gil_from_nobody() -> None:
 
         def report() -> None:
             for number in range(500):
-                reporter.report_segment(segment(number))
+                reporter.segments.add(segment(number))
             for number in range(1000):
-                reporter.report_snapshot(Snapshot("task", f"segment-{number % 50}", number, number // 50, STACK))
+                reporter.snapshots.add(Snapshot("task", f"segment-{number % 50}", number, number // 50, STACK))
             reporter.wake()
 
         def sent() -> bool:

@@ -248,10 +248,10 @@ def reporter(*addresses: str, plain: bool = False) -> Reporter:
 def feed(loop: Reporter, found: Course) -> None:
     """Some more."""
     for _ in range(12):
-        loop.report_segment(segment(len(found.segments)))
+        loop.segments.add(segment(len(found.segments)))
         found.segments.append(len(found.segments))
     for _ in range(30):
-        loop.report_snapshot(snapshot(len(found.snapshots)))
+        loop.snapshots.add(snapshot(len(found.snapshots)))
         found.snapshots.append(len(found.snapshots))
 
 

@@ -138,7 +138,7 @@ class Traffic:
         for _ in range(count):
             now, name = int(time.time() * 1000), f"{self.service}.{self.count}"
             who: dict[str, Any] = {"service": self.service, "instance": f"{self.service}-1"}
-            self.loop.report_segment(segment(trace_id=name, segment_id=name, start=now - 5, end=now, **who))
+            self.loop.segments.add(segment(trace_id=name, segment_id=name, start=now - 5, end=now, **who))
             self.count += 1
             time.sleep(seconds / count)
 

@@ -12,7 +12,7 @@ from swprof_mw.reporter.outbox import Outbox
 
 def test_items_come_in_their_order_and_stay_until_they_are_gone() -> None:
     outbox: Outbox[int] = Outbox(10)
-    assert [outbox.add(item) for item in (1, 2, 3)] == [1, 2, 3]
+    assert [outbox.add(item) for item in (1, 2, 3)] == [True, True, True]
     assert outbox.batch(2) == [1, 2]
     assert outbox.batch(2) == [1, 2]
     assert len(outbox) == 3
@@ -32,7 +32,7 @@ def test_a_smaller_batch_after_a_larger_one_is_its_beginning() -> None:
 
 def test_a_full_one_drops_the_newest_items_of_the_batch_included() -> None:
     outbox: Outbox[int] = Outbox(2)
-    assert [outbox.add(item) for item in (1, 2, 3)] == [1, 2, 0]
+    assert [outbox.add(item) for item in (1, 2, 3)] == [True, True, False]
     outbox.batch(2)
     assert not outbox.add(4)
     assert outbox.dropped == 2

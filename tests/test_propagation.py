@@ -152,7 +152,7 @@ def test_a_lone_surrogate_is_a_question_mark_there() -> None:
 
 def inside(view: Callable[[], Any], path: str = "/cart/7", sw8: str = "", **settings: object) -> Any:
     """What ``view`` returns as part of a request of the service ``shop``."""
-    span = Application(7001, {"service_name": "shop", **settings}).begin("GET", path, "", sw8)
+    span = Application(7001, {"service_name": "shop", **settings}).begin("GET", path, sw8=sw8)
     assert isinstance(span, EntrySpan)
     token = span.activate()
     try:

@@ -157,7 +157,7 @@ def test_segments_go_in_batches_of_one_message(backend: Backend, reporter: MakeR
     loop = reporter()
     backend.stop()  # so that they wait together
     for number in range(1_100):
-        loop.report_segment(segment(number))
+        loop.segments.add(segment(number))
     backend.start()
     backend.wait(lambda: loop.segments.sent == 1_100)
     assert ids(backend) == list(range(1_100))
@@ -173,17 +173,17 @@ def test_what_fills_a_quarter_of_the_queue_is_sent_at_once(
     backend.wait(lambda: len(backend.calls(QUERY)) == 1)
     time.sleep(0.2)  # the turn that asked is over
     for number in range(199):
-        loop.report_segment(segment(number))
+        loop.segments.add(segment(number))
     time.sleep(0.5)
     assert not backend.segments(), "what need not be sent yet"
-    loop.report_segment(segment(199))
+    loop.segments.add(segment(199))
     backend.wait(lambda: len(backend.segments()) == 200, timeout=5)
 
 
 def test_snapshots_are_streamed(backend: Backend, reporter: MakeReporter) -> None:
     loop = reporter()
     for number in range(300):
-        assert loop.report_snapshot(snapshot(number))
+        assert loop.snapshots.add(snapshot(number))
     backend.wait(lambda: len(backend.messages(SNAPSHOTS)) == 300)
     assert [message.sequence for message in backend.messages(SNAPSHOTS)] == list(range(300))
     assert len(backend.calls(SNAPSHOTS)) < 10
@@ -196,7 +196,7 @@ def test_where_gevent_has_taken_the_threads_snapshots_go_one_by_one(
     monkeypatch.setattr(native, "patched", lambda: True)
     loop = reporter()
     for number in range(20):
-        loop.report_snapshot(snapshot(number))
+        loop.snapshots.add(snapshot(number))
     backend.wait(lambda: len(backend.messages(SNAPSHOTS)) == 20)
     assert {len(call.messages) for call in backend.calls(SNAPSHOTS)} == {1}
     assert [message.sequence for message in backend.messages(SNAPSHOTS)] == list(range(20))
@@ -206,8 +206,8 @@ def test_a_full_queue_drops_the_newest_and_counts_it(backend: Backend, reporter:
     backend.fault(hangs=True)
     loop = reporter(trace_reporter_max_buffer_size=10, profile_snapshot_transport_buffer_size=5)
     for number in range(25):
-        loop.report_segment(segment(number))
-    kept = [loop.report_snapshot(snapshot(number)) for number in range(8)]
+        loop.segments.add(segment(number))
+    kept = [loop.snapshots.add(snapshot(number)) for number in range(8)]
     assert kept == [True] * 5 + [False] * 3
     assert (len(loop.segments), loop.segments.dropped) == (10, 15)
     assert (len(loop.snapshots), loop.snapshots.dropped) == (5, 3)
@@ -222,10 +222,10 @@ def test_what_was_dropped_stands_in_the_log_once_a_minute(
     backend.fault(hangs=True, times=1)
     loop = reporter(Probe(), trace_reporter_max_buffer_size=10)
     for number in range(25):
-        loop.report_segment(segment(number))
+        loop.segments.add(segment(number))
     backend.heal()
     backend.wait(lambda: loop.segments.sent == 10)
-    loop.report_segment(segment())
+    loop.segments.add(segment())
     backend.wait(lambda: loop.segments.sent == 11)
     lost = [record.getMessage() for record in caplog.records if "lost" in record.getMessage()]
     assert len(lost) == 1
@@ -245,7 +245,7 @@ def test_finish_reports_are_sent_until_taken(backend: Backend, reporter: MakeRep
 def test_snapshots_go_before_the_report_that_their_task_has_ended(backend: Backend) -> None:
     loop = Reporter(Config.load({"backend_services": backend.address}, environ={}))
     loop.report_finish(Finish("shop", "shop-1", "one"))
-    loop.report_snapshot(snapshot())
+    loop.snapshots.add(snapshot())
     loop.start()
     backend.wait(lambda: len(backend.calls(FINISH)) == 1)
     loop.stop(1.0)
@@ -259,8 +259,8 @@ def test_after_an_outage_too_all_else_goes_before_that_report(
     backend.fault(status=Status.UNAVAILABLE, times=failures)
     loop = reporter()
     loop.report_finish(Finish("shop", "shop-1", "one"))
-    loop.report_snapshot(snapshot())
-    loop.report_segment(segment())
+    loop.snapshots.add(snapshot())
+    loop.segments.add(segment())
     backend.wait(lambda: len(backend.calls(FINISH)) == 1)
     taken = [call.method for call in backend.received if call.answered]
     assert taken in ([SEGMENTS, SNAPSHOTS, FINISH], [SNAPSHOTS, SEGMENTS, FINISH])
@@ -273,11 +273,11 @@ def test_what_a_refused_connection_kept_arrives_in_its_order(backend: Backend, r
     backend.stop()
     loop = reporter(Probe())
     for number in range(50):
-        loop.report_segment(segment(number))
+        loop.segments.add(segment(number))
     backend.wait(lambda: loop.last_error != "")
     assert (loop.segments.sent, len(loop.segments)) == (0, 50)
     for number in range(50, 100):
-        loop.report_segment(segment(number))
+        loop.segments.add(segment(number))
     backend.start()
     backend.wait(lambda: loop.segments.sent == 100)
     assert ids(backend) == list(range(100))
@@ -290,7 +290,7 @@ def test_a_call_that_ends_in_the_middle_of_its_stream_is_made_again_whole(
     backend.fault(SNAPSHOTS, status=Status.UNAVAILABLE, after=7, times=2)
     loop = reporter()
     for number in range(40):
-        loop.report_snapshot(snapshot(number))
+        loop.snapshots.add(snapshot(number))
     backend.wait(lambda: loop.snapshots.sent == 40)
     assert [message.sequence for message in backend.messages(SNAPSHOTS)] == list(range(40))
     failed = [call for call in backend.calls(SNAPSHOTS, answered=False) if not call.answered]
@@ -300,7 +300,7 @@ def test_a_call_that_ends_in_the_middle_of_its_stream_is_made_again_whole(
 def test_an_answer_that_is_slow_is_waited_for(backend: Backend, reporter: MakeReporter) -> None:
     backend.fault(SEGMENTS, delay=0.6)
     loop = reporter()
-    loop.report_segment(segment())
+    loop.segments.add(segment())
     backend.wait(lambda: len(backend.calls(SEGMENTS, answered=False)) == 1)
     assert loop.segments.sent == 0
     backend.wait(lambda: loop.segments.sent == 1)
@@ -315,8 +315,8 @@ def test_one_line_tells_of_an_outage_and_one_of_its_end(
     backend.wait(lambda: len(backend.calls(KEEP_ALIVE)) > 4)
     assert not caplog.records
     backend.stop()
-    loop.report_segment(segment())
-    loop.report_snapshot(snapshot())
+    loop.segments.add(segment())
+    loop.snapshots.add(snapshot())
     time.sleep(1.5)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     backend.start()
@@ -338,8 +338,8 @@ def test_a_call_that_is_refused_does_not_stop_the_others(
 ) -> None:
     backend.fault(method, status=status)
     loop = reporter(Probe())
-    loop.report_segment(segment())
-    loop.report_snapshot(snapshot())
+    loop.segments.add(segment())
+    loop.snapshots.add(snapshot())
     loop.report_finish(Finish("shop", "shop-1", "one"))
     others = {PROPERTIES, KEEP_ALIVE, QUERY, SEGMENTS, SNAPSHOTS, FINISH} - {method}
     backend.wait(lambda: all(backend.calls(other) for other in others), timeout=5)
@@ -380,7 +380,7 @@ def test_one_instance_whose_queries_fail_does_not_starve_the_others(
     backend.fault(QUERY, concerns=lambda query: query.service == "bad", **fault)
     bad, good = Probe("bad"), Probe("good")
     loop = reporter(bad, good, profile_task_query_interval=0.2)
-    loop.report_segment(segment())
+    loop.segments.add(segment())
     backend.wait(lambda: len(good.received) >= 3)
     backend.wait(lambda: loop.segments.sent == 1)
     assert not bad.received
@@ -425,7 +425,7 @@ def test_segments_go_between_any_two_queries_that_hang(
     backend.fault(QUERY, hangs=True)
     loop = reporter(*(Probe(f"shop {number}") for number in range(6)), profile_task_query_interval=0.1)
     while [call.method for call in backend.received].count(QUERY) < 8:
-        loop.report_segment(segment())
+        loop.segments.add(segment())
         time.sleep(0.02)
     hanging = [call.method == QUERY for call in backend.received if call.method in (QUERY, SEGMENTS)]
     assert (True, True) not in itertools.pairwise(hanging)
@@ -437,7 +437,7 @@ def test_what_waits_goes_to_a_backend_that_hung_as_soon_as_the_call_is_given_up(
     hurry(monkeypatch, deadline=1.0, pause=0.9)
     backend.fault(hangs=True)
     loop = reporter()
-    loop.report_segment(segment())
+    loop.segments.add(segment())
     backend.wait(lambda: len(backend.calls(SEGMENTS, answered=False)) == 3)
     backend.heal(at_once=False)  # the third one goes on hanging
     healed = time.monotonic()
@@ -452,7 +452,7 @@ def test_one_call_that_is_answered_again_is_enough_for_the_others_that_were_not(
     loop = reporter(Probe(), profile_task_query_interval=0.1, heartbeat_period=0.1)
     backend.wait(lambda: len(backend.calls(QUERY)) == 1)
     backend.fault(hangs=True)
-    loop.report_segment(segment())
+    loop.segments.add(segment())
     wanted = {KEEP_ALIVE, SEGMENTS, QUERY}
     backend.wait(lambda: wanted <= {call.method for call in backend.received if not call.answered})
     backend.heal(at_once=False)
@@ -477,7 +477,7 @@ def test_an_instance_that_fails_inside_does_not_stop_the_loop(
 
     good = Probe("good")
     loop = reporter(Broken("broken"), good)
-    loop.report_segment(segment())
+    loop.segments.add(segment())
     backend.wait(lambda: loop.segments.sent == 1)
     backend.wait(lambda: bool(good.received))
     assert good.turns
@@ -495,7 +495,7 @@ def test_a_segment_refused_as_invalid_is_dropped_alone(backend: Backend, reporte
     backend.stop()
     loop = reporter()
     for number in range(100):
-        loop.report_segment(segment(number, "poison" if number in (33, 34) else "/"))
+        loop.segments.add(segment(number, "poison" if number in (33, 34) else "/"))
     backend.start()
     backend.wait(lambda: loop.segments.sent == 98)
     assert sorted(ids(backend)) == [number for number in range(100) if number not in (33, 34)]
@@ -508,7 +508,7 @@ def test_a_batch_too_large_is_halved_and_grows_again(backend: Backend, reporter:
     backend.stop()
     loop = reporter()
     for number in range(200):
-        loop.report_segment(segment(number))
+        loop.segments.add(segment(number))
     backend.start()
     backend.wait(lambda: loop.segments.sent == 200)
     assert ids(backend) == list(range(200))
@@ -516,7 +516,7 @@ def test_a_batch_too_large_is_halved_and_grows_again(backend: Backend, reporter:
     backend.heal()
     backend.stop()
     for number in range(200, 400):
-        loop.report_segment(segment(number))
+        loop.segments.add(segment(number))
     backend.start()
     backend.wait(lambda: loop.segments.sent == 400)
     assert ids(backend) == list(range(400))
@@ -530,8 +530,8 @@ def test_a_single_message_too_large_for_ever_is_dropped_after_a_few_tries(
         SNAPSHOTS, status=Status.RESOURCE_EXHAUSTED, concerns=lambda message: message.stack.codeSignatures[0] == "huge"
     )
     loop = reporter()
-    loop.report_snapshot(snapshot(0, stack=("huge",)))
-    loop.report_snapshot(snapshot(1))
+    loop.snapshots.add(snapshot(0, stack=("huge",)))
+    loop.snapshots.add(snapshot(1))
     backend.wait(lambda: loop.snapshots.sent == 1)
     assert [message.sequence for message in backend.messages(SNAPSHOTS)] == [1]
     assert loop.snapshots.refused == 1
@@ -543,7 +543,7 @@ def test_a_backend_that_is_short_of_something_for_a_while_loses_nothing(
     backend.fault(SEGMENTS, status=Status.RESOURCE_EXHAUSTED, times=8)
     loop = reporter()
     for number in range(100):
-        loop.report_segment(segment(number))
+        loop.segments.add(segment(number))
     backend.wait(lambda: loop.segments.sent == 100)
     assert ids(backend) == list(range(100))
 
@@ -556,8 +556,8 @@ def test_nothing_is_dropped_for_what_a_backend_that_takes_nothing_says_of_it(
     backend.fault(status=status)
     loop = reporter()
     for number in range(30):
-        loop.report_segment(segment(number))
-        loop.report_snapshot(snapshot(number))
+        loop.segments.add(segment(number))
+        loop.snapshots.add(snapshot(number))
     loop.report_finish(Finish("shop", "shop-1", "one"))
     backend.wait(lambda: len(backend.calls(SEGMENTS, answered=False)) > 40)
     backend.heal()
@@ -578,11 +578,11 @@ def test_messages_refused_by_themselves_are_dropped_as_soon_as_others_are_taken(
     )
     loop = reporter()
     for number in range(3):
-        loop.report_segment(segment(number, "poison"))
+        loop.segments.add(segment(number, "poison"))
     backend.wait(lambda: len(backend.calls(SEGMENTS, answered=False)) > 20)
     assert (len(loop.segments), loop.segments.refused) == (3, 0)
     for number in range(3, 6):
-        loop.report_segment(segment(number))
+        loop.segments.add(segment(number))
     backend.wait(lambda: loop.segments.sent == 3 and loop.segments.refused == 3)
     assert sorted(set(ids(backend))) == [3, 4, 5]
     assert len(loop.segments) == 0
@@ -595,7 +595,7 @@ def test_a_message_that_is_taken_after_all_is_not_dropped(
     backend.stop()
     loop = reporter()
     for number in range(3):
-        loop.report_segment(segment(number, "late" if number == 0 else "/"))
+        loop.segments.add(segment(number, "late" if number == 0 else "/"))
     # Once in a batch of three, four times by itself: then another one is taken, and at the next try this one too.
     backend.fault(
         SEGMENTS,
@@ -630,12 +630,12 @@ def test_a_finish_report_is_never_given_up(
 
 def test_a_record_that_cannot_be_encoded_is_left_out_and_counted(backend: Backend, reporter: MakeReporter) -> None:
     loop = reporter()
-    loop.report_segment(segment(0))
-    loop.report_segment(segment(1, start=1 << 70))
-    loop.report_segment(segment(2, service="\udcff"))
-    loop.report_segment(segment(3, operation="/\udcff"))  # a path may well be so: it is mended
-    loop.report_snapshot(snapshot(0, sequence=1 << 40))
-    loop.report_snapshot(snapshot(1))
+    loop.segments.add(segment(0))
+    loop.segments.add(segment(1, start=1 << 70))
+    loop.segments.add(segment(2, service="\udcff"))
+    loop.segments.add(segment(3, operation="/\udcff"))  # a path may well be so: it is mended
+    loop.snapshots.add(snapshot(0, sequence=1 << 40))
+    loop.snapshots.add(snapshot(1))
     backend.wait(lambda: loop.segments.sent == 2 and loop.snapshots.sent == 1)
     assert ids(backend) == [0, 3]
     assert backend.segments()[1].spans[0].operationName == "/?"
@@ -649,7 +649,7 @@ def test_a_batch_too_slow_for_the_deadline_is_halved(
     backend.fault(SEGMENTS, hangs=True, concerns=lambda message: len(message.segments) > 60)
     loop = reporter()
     for number in range(200):
-        loop.report_segment(segment(number))
+        loop.segments.add(segment(number))
     backend.wait(lambda: loop.segments.sent == 200)
     assert ids(backend) == list(range(200))
 
@@ -661,8 +661,8 @@ def test_stop_sends_what_is_queued(backend: Backend, reporter: MakeReporter) -> 
     loop = reporter(Probe())
     backend.wait(lambda: len(backend.calls(QUERY)) == 1)
     for number in range(300):
-        loop.report_segment(segment(number))
-        loop.report_snapshot(snapshot(number))
+        loop.segments.add(segment(number))
+        loop.snapshots.add(snapshot(number))
     loop.report_finish(Finish("shop", "shop-1", "one"))
     began = time.monotonic()
     loop.stop(2.0)
@@ -682,7 +682,7 @@ def test_stop_sends_what_is_queued_where_no_thread_can_be_started(
 
     monkeypatch.setattr(native, "start_new_thread", refuse)
     for number in range(100):
-        loop.report_snapshot(snapshot(number))
+        loop.snapshots.add(snapshot(number))
     loop.stop(2.0)
     assert [message.sequence for message in backend.messages(SNAPSHOTS)][-1] == 99
     assert loop.snapshots.sent == 100
@@ -692,7 +692,7 @@ def test_stop_tries_again_where_the_connection_has_died(backend: Backend, report
     loop = reporter(Probe())
     backend.wait(lambda: len(backend.calls(QUERY)) == 1)
     backend.fault(SEGMENTS, status=Status.UNAVAILABLE, times=1)
-    loop.report_segment(segment())
+    loop.segments.add(segment())
     loop.stop(2.0)
     assert ids(backend) == [0]
 
@@ -700,7 +700,7 @@ def test_stop_tries_again_where_the_connection_has_died(backend: Backend, report
 def test_stop_tries_every_address(backend: Backend, reporter: MakeReporter) -> None:
     with black_hole() as silent:
         loop = reporter(backend_services=f"{silent},{backend.address}")
-        loop.report_segment(segment())
+        loop.segments.add(segment())
         time.sleep(0.3)  # it hangs at the silent one
         began = time.monotonic()
         loop.stop(2.0)
@@ -717,7 +717,7 @@ def test_stop_comes_back_in_time_whatever_the_backend_does(
         if how == "refused":
             backend.stop()
         backend.fault(hangs=True)
-        loop.report_segment(segment())
+        loop.segments.add(segment())
         time.sleep(0.2)
         began = time.monotonic()
         loop.stop(1.0)
@@ -774,6 +774,6 @@ def test_with_nothing_to_do_the_loop_turns_less_often(backend: Backend, reporter
     assert turns(1.0) >= 10, "a task is to begin and end in time"
     probe.has_task = False
     time.sleep(1.5)
-    loop.report_segment(segment(1))
+    loop.segments.add(segment(1))
     backend.wait(lambda: len(backend.segments()) == 1, timeout=2)
     assert turns(0.5) >= 5, "after a request, others may come"

@@ -6,6 +6,7 @@ import base64
 import contextvars
 import sys
 import time
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ def application(**settings: object) -> Application:
     return app
 
 
-def opened(app: Application, method: str = "GET", path: str = "/users/7", **more: str) -> EntrySpan:
+def opened(app: Application, method: str = "GET", path: str = "/users/7", **more: Any) -> EntrySpan:
     """A request of the app begins."""
     span = app.begin(method, path, **more)
     assert isinstance(span, EntrySpan)
@@ -43,7 +44,7 @@ def header(*fields: str) -> str:
 
 def test_a_request_becomes_a_segment_with_one_entry_span(recorded: Recorded) -> None:
     before = time.time_ns() // MS
-    span = opened(application(), peer="10.0.0.1:5000")
+    span = opened(application(), client=("10.0.0.1", 5000))
     span.route("/users/<int:uid>")
     time.sleep(0.005)
     span.end(200)

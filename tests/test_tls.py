@@ -86,8 +86,8 @@ def report(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
         given = {"backend_services": address, "transport": transport, **often, **settings}
         loop = Reporter(Config.load(given, environ={}))
         made.append(loop)
-        loop.report_segment(segment())
-        loop.report_snapshot(snapshot())
+        loop.segments.add(segment())
+        loop.snapshots.add(snapshot())
         loop.report_finish(Finish("shop", "shop-1", "one"))
         loop.join(Probe())
         loop.start()
@@ -190,7 +190,7 @@ def test_files_that_are_renewed_in_place_are_read_for_the_next_connection(
         install(files.stranger, files.unknown_client)
         before = len(started.received)
         started.start()
-        loop.report_segment(segment(1))
+        loop.segments.add(segment(1))
         started.wait(lambda: any(call.method == SEGMENTS and call.answered for call in started.received[before:]))
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from swprof_mw.asgi.types import Scope
+from swprof_mw.span import Client
+
+_NOBODY = (None, None)
 
 
 class Head:
@@ -39,13 +42,15 @@ class Head:
         self.routed = "router" in scope
 
 
-def peer(scope: Scope) -> str:
-    """``HOST:PORT`` of the client; the host alone if there is no port, empty if the server does not say."""
-    client: Any = scope.get("client")
-    if not client:
-        return ""
-    host, port = client
-    return f"{host}:{port}" if port else str(host)
+def client(scope: Scope) -> Client:
+    """The client's host and port, as far as the server says.
+
+    Raises:
+        TypeError, ValueError: the scope's ``client`` is no pair.
+    """
+    found: Any = scope.get("client")
+    host, port = found or _NOBODY
+    return host, port
 
 
 def header(headers: Any, name: bytes) -> bytes:

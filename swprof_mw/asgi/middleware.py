@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from swprof_mw.application import Application
 from swprof_mw.asgi.framework import STARLETTE, Framework
-from swprof_mw.asgi.head import header, peer
+from swprof_mw.asgi.head import client, header
 from swprof_mw.asgi.request import Request
 from swprof_mw.asgi.types import ASGIApp, Message, Receive, Scope, Send
 from swprof_mw.failures import failed, guarded, note
@@ -78,14 +78,14 @@ class SWProfilerMiddleware:
             try:
                 if scope["type"] not in ("http", "websocket"):
                     return None
-                request, client = Request(scope, receive, send), peer(scope)
+                request, asking = Request(scope, receive, send), client(scope)
                 found = header(scope.get("headers") or (), b"sw8")
                 sw8 = found.decode("latin-1") if found else ""
             except _MALFORMED as error:
                 note("a scope that is not as ASGI has it: %s: %s", type(error).__name__, error)
                 return None
             framework = self._framework or self._look(scope)
-            span = self._application.begin(request.method, request.full_path, client, sw8)
+            span = self._application.begin(request.method, request.full_path, asking, sw8)
             if span is None:
                 return None
             request.begin(framework, span, frame)

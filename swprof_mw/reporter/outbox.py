@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -18,16 +19,18 @@ class Outbox(Generic[T]):
 
     Args:
         limit: items kept at the most, those in the batch included; further ones are dropped and counted.
+        on_plenty: called when so many are kept that they are to be sent at once.
 
     Attributes:
-        plenty: so many are to be sent at once. Fewer may wait a while: larger batches cost less.
+        plenty: so many. Fewer may wait a while: larger batches cost less.
         dropped: items that found it full, and those that were left when the process ended.
         refused: items that the backend will not take, or that cannot be encoded.
         sent: items that were taken by the backend.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, on_plenty: Callable[[], object] = lambda: None) -> None:
         self._limit = limit
+        self._on_plenty = on_plenty
         self.plenty = max(limit // _PART, 1)
         self._items: deque[T] = deque()
         self._batch: list[T] = []
@@ -38,14 +41,16 @@ class Outbox(Generic[T]):
     def __len__(self) -> int:
         return len(self._items) + len(self._batch)
 
-    def add(self, item: T) -> int:
-        """Keep an item, and say how many are kept then; 0 if there is no room for it."""
+    def add(self, item: T) -> bool:
+        """Keep an item. False, dropped and counted, if there is no room for it."""
         kept = len(self._items) + len(self._batch) + 1
         if kept > self._limit:
             self.dropped += 1
-            return 0
+            return False
         self._items.append(item)
-        return kept
+        if kept == self.plenty:
+            self._on_plenty()
+        return True
 
     def batch(self, size: int) -> list[T]:
         """Up to ``size`` items, the oldest first. The same ones again until ``done`` says that they are gone."""

@@ -37,16 +37,16 @@ class Reporter:
         plain: whether grpc must not be touched in this process, whatever the settings say.
 
     Attributes:
-        segments, snapshots, finishes: what waits to be sent.
+        segments, snapshots, finishes: what waits to be sent. Any thread adds to them.
     """
 
     def __init__(self, config: Config, on_grpc: Callable[[], None] = lambda: None, plain: bool = False) -> None:
         self._config = config
         self._on_grpc = on_grpc
         self._plain = plain
-        self.segments: Outbox[Ended] = Outbox(config.trace_reporter_max_buffer_size)
-        self.snapshots: Outbox[Snapshot] = Outbox(config.profile_snapshot_transport_buffer_size)
-        self.finishes: Outbox[Finish] = Outbox(_FINISHES)
+        self.segments: Outbox[Ended] = Outbox(config.trace_reporter_max_buffer_size, self.wake)
+        self.snapshots: Outbox[Snapshot] = Outbox(config.profile_snapshot_transport_buffer_size, self.wake)
+        self.finishes: Outbox[Finish] = Outbox(_FINISHES, self.wake)
         self._wake = native.allocate_lock()
         self._done = native.allocate_lock()
         self._done.acquire()
@@ -123,18 +123,6 @@ class Reporter:
     def resume(self) -> None:
         """Calls may be made again, after a ``hold`` that was True."""
         self._calling.release()
-
-    def report_segment(self, ended: Ended) -> None:
-        """Queue what becomes a segment; dropped and counted if the queue is full."""
-        if self.segments.add(ended) == self.segments.plenty:
-            self.wake()
-
-    def report_snapshot(self, snapshot: Snapshot) -> bool:
-        """Queue a snapshot; False, dropped and counted, if the queue is full."""
-        kept = self.snapshots.add(snapshot)
-        if kept == self.snapshots.plenty:
-            self.wake()
-        return kept > 0
 
     def report_finish(self, finish: Finish) -> None:
         """Queue the report that a task has ended; tried until the backend has taken it."""

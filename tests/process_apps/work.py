@@ -54,23 +54,28 @@ def split(how: str) -> str:
 def _list() -> None:
     """Keep a list of all ids that are taken to be reported: by it the other side's is checked."""
     directory = os.environ["REPORTED"]
-    report_segment, report_snapshot = Reporter.report_segment, Reporter.report_snapshot
+    init = Reporter.__init__
 
     def note(kind: str, what: str) -> None:
         with open(f"{directory}/{kind}-{os.getpid()}", "a") as file:
             file.write(f"{what}\n")
 
-    def segment(self: Reporter, ended: Ended) -> None:
-        note("segments", ended.segment().segment_id)
-        report_segment(self, ended)
+    def noting(self: Reporter, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+        add_segment, add_snapshot = self.segments.add, self.snapshots.add
 
-    def snapshot(self: Reporter, snapshot: Snapshot) -> bool:
-        kept = report_snapshot(self, snapshot)
-        note("snapshots" if kept else "dropped", f"{snapshot.segment_id} {snapshot.sequence}")
-        return kept
+        def segment(ended: Ended) -> bool:
+            note("segments", ended.segment().segment_id)
+            return add_segment(ended)
 
-    Reporter.report_segment = segment  # type: ignore[method-assign]
-    Reporter.report_snapshot = snapshot  # type: ignore[method-assign]
+        def snapshot(snapshot: Snapshot) -> bool:
+            kept = add_snapshot(snapshot)
+            note("snapshots" if kept else "dropped", f"{snapshot.segment_id} {snapshot.sequence}")
+            return kept
+
+        self.segments.add, self.snapshots.add = segment, snapshot  # type: ignore[method-assign, assignment]
+
+    Reporter.__init__ = noting  # type: ignore[method-assign]
 
 
 with contextlib.suppress(ImportError):

@@ -81,16 +81,22 @@ class Ledger:
 
     def watch_snapshots(self) -> None:
         """Note from now on which tasks have snapshots that the reporter took."""
-        report = Reporter.report_snapshot
+        init = Reporter.__init__
 
-        @functools.wraps(report)
-        def noted(reporter: Reporter, snapshot: Snapshot) -> bool:
-            is_kept = report(reporter, snapshot)
-            if is_kept:
-                self.kept.add(snapshot.task_id)
-            return is_kept
+        @functools.wraps(init)
+        def noting(reporter: Reporter, *args: Any, **kwargs: Any) -> None:
+            init(reporter, *args, **kwargs)
+            add = reporter.snapshots.add
 
-        Reporter.report_snapshot = noted  # type: ignore[assignment, method-assign]
+            def noted(snapshot: Snapshot) -> bool:
+                is_kept = add(snapshot)
+                if is_kept:
+                    self.kept.add(snapshot.task_id)
+                return is_kept
+
+            reporter.snapshots.add = noted  # type: ignore[method-assign, assignment]
+
+        Reporter.__init__ = noting  # type: ignore[method-assign, assignment]
 
     def unsampled(self) -> list[str]:
         """The tests that made the long requests of which there are no snapshots."""

@@ -39,6 +39,7 @@ from swprof_mw.profiling.profiler import ProfiledSpan, SegmentProfiler
 from swprof_mw.profiling.sampler import Sampler, SamplerSettings
 from swprof_mw.profiling.stacks import Stacks
 from swprof_mw.profiling.task import ProfileTask
+from tests.doubles import PlainSpan
 
 LOOKS = 300
 #: Of ``LOOKS``, those before the caches are filled.
@@ -99,7 +100,7 @@ class Requests:
         time.sleep(0.2)
 
     def _on_thread(self) -> None:
-        span = ProfiledSpan("segment")
+        span = PlainSpan("segment")
         span.enter(sys._getframe())
         current_request.set(span)
         self.spans.append(span)
@@ -109,7 +110,7 @@ class Requests:
         await asyncio.gather(*(self._in_task() for _ in range(self._count)))
 
     async def _in_task(self) -> None:
-        span = ProfiledSpan("segment")
+        span = PlainSpan("segment")
         span.enter_task(sys._getframe(), asyncio.current_task(), asyncio.get_running_loop())
         current_request.set(span)
         self.spans.append(span)

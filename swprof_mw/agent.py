@@ -57,7 +57,8 @@ class Service:
         self.ended = False
         self.profile_active = config.profile_active
         self.tasks = ProfileTaskExecutionService(agent.sampler, self._finished)
-        self.next_id = agent.next_id
+        self.prefix = agent.prefix
+        self.next_number = agent.next_number
         self.report = agent.reporter.segments.add
         self._agent = agent
         self._namespace = config.namespace
@@ -104,15 +105,14 @@ class Agent:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.process_id = os.getpid()
-        prefix = uuid.uuid4().hex
+        self.prefix = prefix = uuid.uuid4().hex
         self.instance = instance_name(
             config.instance_name, socket.gethostname(), self.process_id, partial(_short, prefix)
         )
         self.reporter = Reporter(config, on_grpc=_hook_forks_again, plain=forks.grpc_is_lost())
         self.sampler = Sampler(_sampler_settings(config), self.reporter.snapshots.add)
         self.services: dict[str, Service] = {}
-        numbers = itertools.count()
-        self.next_id: Callable[[], str] = lambda: f"{prefix}.{next(numbers)}"
+        self.next_number: Callable[[], int] = itertools.count().__next__
 
     def service(self, config: Config, name: str) -> Service:
         """The service of that name, made and reported for from now on if it is new.

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
+from typing import TypeVar
+
+K = TypeVar("K")
 
 SERVICE_LENGTH = 70
 INSTANCE_LENGTH = 70
@@ -49,22 +52,24 @@ class EndpointNames:
 
     Args:
         form: the setting ``endpoint_format``: text with ``{route}`` and perhaps ``{method}``.
+
+    Attributes:
+        known: names by route, of those that were named before and whatever their method is; others are for `route`.
     """
 
     def __init__(self, form: str = "{route}") -> None:
         self._form = form
         self._plain = form == "{route}"
-        self._memo: dict[str | tuple[str, str], str] = {}
+        self.known: dict[str, str] = {}
+        self._by_method: dict[tuple[str, str], str] = {}
         self._guessed: set[str] = set()
 
     def route(self, method: str, template: str) -> str:
         """The name of a resolved route, for example ``/users/<int:uid>``: with one leading slash."""
-        key = template if self._plain else (self._method(method), template)
-        name = self._memo.get(key)
-        if name is None:
-            name = self._resolved(method, template)
-            self._remember(key, name)
-        return name
+        if self._plain:
+            return self.known.get(template) or _remember(self.known, template, self._resolved(method, template))
+        key = self._method(method), template
+        return self._by_method.get(key) or _remember(self._by_method, key, self._resolved(method, template))
 
     def unmatched(self, method: str) -> str:
         """The one name of every request that matches no route."""
@@ -99,9 +104,11 @@ class EndpointNames:
     def _method(method: str) -> str:
         return method if method in _METHODS else OTHER
 
-    def _remember(self, key: str | tuple[str, str], name: str) -> None:
-        if len(self._memo) < MEMO:
-            self._memo[key] = name
+
+def _remember(names: dict[K, str], key: K, name: str) -> str:
+    if len(names) < MEMO:
+        names[key] = name
+    return name
 
 
 def instance_name(given: str, host: str, process_id: int, token: Callable[[], str]) -> str:

@@ -44,11 +44,15 @@ class EntrySpan(ProfiledSpan):
         path: the full raw path, without query: mount prefixes (``SCRIPT_NAME``, ``root_path``) included.
         endpoint: the name by the resolved route; empty until it is known.
         mount: the concrete prefix of an outer app's mount and its template, for names that an inner app gives.
+        is_routed: whether it has been named by a route that was found, or by the app itself.
         status: for the adapter to note the answer's HTTP status in, as soon as it is known.
+        is_whole: whether no code of the app's is needed any more to send the answer: the adapter may know.
     """
 
     status = FAILED
     endpoint = ""
+    is_routed = False
+    is_whole = False
     mount: tuple[str, str] | None = None
     _end = 0
     _component = 0
@@ -62,7 +66,7 @@ class EntrySpan(ProfiledSpan):
         self, application: Application, service: Service, method: str, path: str, client: Client, sw8: str
     ) -> None:
         # As `ProfiledSpan` has it, without its calls: this is done for each request.
-        self.segment_id = service.next_id()
+        self._number = service.next_number()
         self.start = monotonic_ns()
         self._wall = wall_ns()
         self._application = application
@@ -71,6 +75,11 @@ class EntrySpan(ProfiledSpan):
         self._sw8 = sw8
         self.method = method
         self.path = path
+
+    @property
+    def segment_id(self) -> str:
+        """Unique among all processes: made when it is asked for, which it mostly is when it is sent."""
+        return f"{self._service.prefix}.{self._number}"
 
     @property
     def process_id(self) -> int:
@@ -122,8 +131,11 @@ class EntrySpan(ProfiledSpan):
             names = self._application.names
             if template is None:
                 self._name(names.unmatched(self.method))
-            else:
-                self._name(names.route(self.method, self._mounted(template, *self.mount) if self.mount else template))
+                return
+            self.is_routed = True
+            if self.mount:
+                template = self._mounted(template, *self.mount)
+            self._name(names.known.get(template) or names.route(self.method, template))
         except Exception:  # noqa: BLE001
             failed("naming an endpoint")
 
@@ -136,6 +148,7 @@ class EntrySpan(ProfiledSpan):
     def set_endpoint(self, name: str) -> None:
         """The app itself names the request: no route takes that name away any more."""
         self._fixed = False
+        self.is_routed = True
         self._name(self._application.names.route(self.method, name))
         self._fixed = True
 
@@ -266,27 +279,27 @@ class NestedSpan:
     Its methods are those of `EntrySpan`; the ones that belong to whoever opened the span do nothing.
     """
 
-    __slots__ = ("_outer",)
+    __slots__ = ("outer",)
 
     def __init__(self, outer: EntrySpan) -> None:
-        self._outer = outer
+        self.outer = outer
 
     @property
     def wants_route(self) -> bool:
         """As of the outer span."""
-        return self._outer.wants_route
+        return self.outer.wants_route
 
     def route(self, template: str | None) -> None:
         """The inner router found a route; none of its own does not take the outer one away."""
         if template is not None:
-            self._outer.route(template)
+            self.outer.route(template)
 
     def route_by_path(self) -> None:
         """An inner app of unknown kind knows no better than the outer one."""
 
     def error(self, exception: BaseException) -> None:
         """The inner app left ``exception`` unhandled."""
-        self._outer.error(exception)
+        self.outer.error(exception)
 
     def mark_long_lived(self) -> None:
         """The outer span's to say."""

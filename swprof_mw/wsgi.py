@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from swprof_mw.failures import failed
 from swprof_mw.profiling.locate.place import current_request
-from swprof_mw.span import FAILED, EntrySpan, Span
+from swprof_mw.span import FAILED, EntrySpan, NestedSpan, Span
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
@@ -30,6 +30,8 @@ class WSGIEntry:
         app: the app.
     """
 
+    _watches_routes = False
+
     def __init__(self, application: Application, app: WSGIApplication) -> None:
         self.application = application
         self.app = app
@@ -37,16 +39,17 @@ class WSGIEntry:
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request. Raises what the app raises."""
         span = self._open(environ)
-        if span is None:
-            return self.app(environ, start_response)
+        if not isinstance(span, EntrySpan):
+            return self._inside(span, environ, start_response)
         # As `run` does it, without a call more.
         token = current_request.set(span)
         span.enter(sys._getframe())
         try:
-            body = self.app(environ, listening(span, start_response))
+            body = self.app(environ, self.listening(span, start_response))
         except BaseException as exception:
             if not issubclass(type(exception), StopIteration):  # the exception itself may not even tell its class
                 span.error(exception)
+            self.unanswered(span, environ)
             span.end(FAILED)
             raise
         finally:
@@ -56,8 +59,26 @@ class WSGIEntry:
         # In no variable here: a traceback that the app keeps also keeps this frame, and would keep what we return.
         return handed_on(span, environ, body)
 
-    def _open(self, environ: dict[str, Any]) -> EntrySpan | None:
-        """The request that begins; None where there is nothing to do: not traced, or an outer adapter has it."""
+    def listening(self, span: EntrySpan, start_response: StartResponse) -> StartResponse:
+        """What the app is given as ``start_response``, to know the status; a framework may tell it otherwise."""
+        return listening(span, start_response)
+
+    def watch_routes(self, wanted: bool) -> None:
+        """Routes are needed before the app's code runs from now on, or not any more: for an adapter that can tell."""
+
+    def unanswered(self, span: EntrySpan, environ: dict[str, Any]) -> None:
+        """The app has raised: the last moment to name the request. Must not raise."""
+
+    def _inside(self, span: Span | None, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request that is not traced, or that an adapter further out has: that one's hooks come later."""
+        try:
+            return self.app(environ, start_response)
+        finally:
+            if isinstance(span, NestedSpan):
+                environ[SPAN] = span.outer
+
+    def _open(self, environ: dict[str, Any]) -> Span | None:
+        """The request that begins; None if it is not traced."""
         try:
             method, path, get = str.upper(environ["REQUEST_METHOD"]), raw_path(environ), environ.get
             # Whatever happens, an environ that the app copied from another request's does not lead to that one's span;
@@ -65,7 +86,10 @@ class WSGIEntry:
             environ[SPAN] = None
             client = get("REMOTE_ADDR"), get("REMOTE_PORT")
             environ[SPAN] = span = self.application.begin(method, path, client, sw8(environ))
-            return span if isinstance(span, EntrySpan) else None
+            if span is not None and span.wants_route != self._watches_routes:
+                self._watches_routes = not self._watches_routes
+                self.watch_routes(self._watches_routes)
+            return span
         except Exception:  # noqa: BLE001
             failed("reading the WSGI environ")
             return None
@@ -142,7 +166,7 @@ def handed_on(span: EntrySpan, environ: Mapping[str, Any], body: Iterable[bytes]
     sends by ``sendfile``; an object that cannot be iterated over, and says for example that it was answered already.
     """
     try:
-        if span.is_wanted:
+        if not span.is_whole and span.is_wanted:
             follow = _kind(type(body))
             if follow is not None and not _is_file(environ, body):
                 return follow(span, body)

@@ -169,9 +169,22 @@ def sampling(**changes: Any) -> Iterator[Sampled]:
     assert not sampled.sampler.taken, "a slot was not given back"
 
 
+class PlainSpan(ProfiledSpan):
+    """A request whose segment's id is as given."""
+
+    def __init__(self, segment_id: str) -> None:
+        super().__init__()
+        self._segment_id = segment_id
+
+    @property
+    def segment_id(self) -> str:
+        """As given."""
+        return self._segment_id
+
+
 def begin(context: ProfileTaskExecutionContext, endpoint: str = "/x") -> ProfiledSpan:
     """A request of this endpoint begins: no code of it runs anywhere yet."""
-    span = ProfiledSpan(f"segment-{next(_segments)}")
+    span = PlainSpan(f"segment-{next(_segments)}")
     context.attempt_profiling(span, endpoint)
     return span
 

@@ -13,7 +13,19 @@ from swprof_mw.profiling.execution import ProfileTaskExecutionContext
 from swprof_mw.profiling.profiler import ProfiledSpan
 from swprof_mw.profiling.sampler import Sampler
 from swprof_mw.profiling.status import ProfileStatus
-from tests.doubles import MS, SECOND, FakeClock, IdleSampler, at_once, begin, end, handle, sampling, wait_until
+from tests.doubles import (
+    MS,
+    SECOND,
+    FakeClock,
+    IdleSampler,
+    PlainSpan,
+    at_once,
+    begin,
+    end,
+    handle,
+    sampling,
+    wait_until,
+)
 from tests.recorded import profile_task
 
 MODULES = ["swprof_mw.clock", "swprof_mw.profiling.execution"]
@@ -61,7 +73,7 @@ def test_a_request_of_another_endpoint_costs_nothing(clock: FakeClock) -> None:
 
 def test_a_request_waits_for_the_rest_of_its_minimum_duration(clock: FakeClock) -> None:
     context, sampler = running(clock, min_duration_threshold=300)
-    span = ProfiledSpan("segment")
+    span = PlainSpan("segment")
     clock.advance(0.1)  # the route is known only now
     context.attempt_profiling(span, "/x")
     assert sampler.taken == []
@@ -70,7 +82,7 @@ def test_a_request_waits_for_the_rest_of_its_minimum_duration(clock: FakeClock) 
 
 def test_a_request_that_already_lasted_long_enough_does_not_wait(clock: FakeClock) -> None:
     context, sampler = running(clock, min_duration_threshold=300)
-    span = ProfiledSpan("segment")
+    span = PlainSpan("segment")
     clock.advance(0.3)
     context.attempt_profiling(span, "/x")
     assert sampler.taken == [span.profiler]

@@ -7,15 +7,16 @@ import logging
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from flask import Flask, Response, abort, request, stream_with_context
+from flask import Flask, Response, abort, request, request_started, stream_with_context
 
+import swprof_mw
 from swprof_mw import agent
 from swprof_mw.config import ConfigError
-from swprof_mw.flask import SWProfiler
+from swprof_mw.flask import SWProfiler, hooks
 from swprof_mw.profiling.locate.place import current_request
 from swprof_mw.span import EntrySpan
 from tests.recorded import Recorded
@@ -369,3 +370,96 @@ def test_an_abort_keeps_the_route(recorded: Recorded) -> None:
     ask(instrumented(app), "/gone/1")
     assert recorded.last.operation == "/gone/<x>"
     assert dict(recorded.last.tags)["http.status_code"] == "410"
+
+
+@pytest.mark.parametrize("exception", [SystemExit, KeyboardInterrupt, type("Timeout", (BaseException,), {})])
+def test_a_request_that_is_left_by_what_flask_does_not_handle_has_its_route(
+    recorded: Recorded, exception: type[BaseException]
+) -> None:
+    app = make_app()
+
+    @app.get("/left/<int:x>")
+    def left(x: int) -> str:
+        raise exception
+
+    with pytest.raises(exception):
+        ask(instrumented(app), "/left/1")
+    assert (recorded.last.operation, recorded.last.is_error) == ("/left/<int:x>", True)
+
+
+def test_an_exception_that_flask_lets_pass_leaves_the_route(recorded: Recorded) -> None:
+    app = instrumented(make_app())
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    with pytest.raises(ValueError, match="secret"):
+        ask(app, "/fail")
+    assert recorded.last.operation == "/fail"
+
+
+def test_what_is_answered_as_a_whole_is_over_when_it_is_returned(recorded: Recorded) -> None:
+    body = instrumented(make_app())(make_environ("/users/7"), lambda *_: lambda data: None)
+    assert len(recorded.segments) == 1
+    assert type(body).__module__.startswith("werkzeug"), "nothing is put around it"
+    assert b"".join(body) == b"user 7"
+
+
+class Own(Response):
+    """A response with code of the app's where its body is closed."""
+
+    def close(self) -> None:
+        spend(0.03)
+        super().close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(lambda: Own("x"), id="a close of its own"),
+        pytest.param(lambda: Response(iter(["x"])), id="a generator"),
+        pytest.param(lambda: stream_with_context(iter(["x"])), id="a generator with context"),
+    ],
+)
+def test_any_other_answer_is_over_when_it_is_closed(recorded: Recorded, answer: Callable[[], Any]) -> None:
+    app = make_app()
+    app.add_url_rule("/answer", "answer", answer)
+    body: Any = instrumented(app)(make_environ("/answer"), lambda *_: lambda data: None)
+    assert b"".join(body) == b"x"
+    assert recorded.segments == []
+    body.close()
+    assert recorded.last.operation == "/answer"
+
+
+def test_a_callback_that_an_app_registers_at_last_keeps_the_request_open(recorded: Recorded) -> None:
+    app = make_app()
+    called: list[str] = []
+
+    @app.after_request
+    def remember(response: Response) -> Response:
+        response.call_on_close(lambda: called.append(swprof_mw.trace_id()))
+        return response
+
+    body: Any = instrumented(app)(make_environ("/users/7"), lambda *_: lambda data: None)
+    assert (called, recorded.segments) == ([], [])
+    body.close()
+    assert called == [recorded.last.trace_id]
+
+
+def test_flasks_signal_is_used_only_while_a_task_runs(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Apps of other tests may be there still.
+    monkeypatch.setattr("swprof_mw.flask.profiler.starts", hooks.Starts())
+    request_started.disconnect(hooks._started)
+    app, other = instrumented(make_app()), instrumented(make_app("other"))
+    ask(app, "/users/7")
+    ask(other, "/users/7")
+    assert not request_started.receivers
+    task = recorded.profile("/users/<int:uid>", service="shop")
+    ask(other, "/users/7")
+    assert not request_started.receivers
+    ask(app, "/users/7")
+    ask(other, "/users/7")
+    assert len(request_started.receivers) == 1
+    tasks = recorded.service("shop").tasks
+    assert tasks.current is not None
+    assert tasks.current.task is task
+    tasks.stop_current_profile_task(tasks.current)
+    ask(app, "/users/7")
+    assert not request_started.receivers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,12 @@ UNMATCHED = "<unmatched>"
 
 def ok(**_: object) -> str:
     """A view."""
+    return "ok"
+
+
+def slow(**_: object) -> str:
+    """A view that takes long enough to be sampled."""
+    time.sleep(0.05)
     return "ok"
 
 
@@ -229,11 +236,35 @@ def test_a_call_to_another_app_leaves_the_name(recorded: Recorded) -> None:
     assert [segment.operation for segment in recorded.segments] == ["/calls/<x>"]
 
 
+@pytest.mark.parametrize("profiled", [False, True], ids=["no task", "a task"])
 @pytest.mark.parametrize(("path", "name"), [("/parts/3", "/parts/<int:x>"), ("/parts/nothing", "/parts/<path:rest>")])
-def test_an_app_within_a_view_names_what_it_has_a_route_for(recorded: Recorded, path: str, name: str) -> None:
+def test_an_instrumented_app_within_a_view_names_what_it_has_a_route_for(
+    recorded: Recorded, path: str, name: str, profiled: bool
+) -> None:
     app, other = make_app(), Flask("parts")
-    other.add_url_rule("/parts/<int:x>", "part", ok)
+    other.add_url_rule("/parts/<int:x>", "part", slow)
+    other.register_error_handler(404, lambda _: (slow(), 404))
+    other.wsgi_app = SWProfiler(other)  # type: ignore[method-assign]
     app.add_url_rule("/parts/<path:rest>", "hand_over", lambda rest: Response.from_app(other.wsgi_app, request.environ))
     app.wsgi_app = SWProfiler(app)  # type: ignore[method-assign]
-    ask(app, path)
-    assert recorded.last.operation == name
+    ask(app, "/")
+    if profiled:
+        recorded.profile(name)
+    assert ask(app, path).status == ("200 OK" if name == "/parts/<int:x>" else "404 NOT FOUND")
+    assert [segment.operation for segment in recorded.segments] == ["/", name]
+    assert bool(recorded.snapshots) is profiled
+
+
+@pytest.mark.parametrize("profiled", [False, True], ids=["no task", "a task"])
+def test_any_other_app_within_a_view_is_the_views_own_work(recorded: Recorded, profiled: bool) -> None:
+    app, other = make_app(), Flask("parts")
+    other.add_url_rule("/parts/<int:x>", "part", slow)
+    other.register_error_handler(404, lambda _: (slow(), 404))
+    app.add_url_rule("/parts/<path:rest>", "hand_over", lambda rest: Response.from_app(other.wsgi_app, request.environ))
+    app.wsgi_app = SWProfiler(app)  # type: ignore[method-assign]
+    ask(app, "/")
+    if profiled:
+        recorded.profile("/parts/<path:rest>")
+    ask(app, "/parts/3")
+    assert recorded.last.operation == "/parts/<path:rest>"
+    assert bool(recorded.snapshots) is profiled

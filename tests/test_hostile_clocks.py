@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 
 from swprof_mw import failures
 from swprof_mw.application import Application
-from swprof_mw.profiling.profiler import ProfiledSpan
 from swprof_mw.span import EntrySpan
 from swprof_mw.wsgi import WSGIEntry
-from tests.doubles import MS, SECOND
+from tests.doubles import MS, SECOND, PlainSpan
 from tests.generated.amount import cases
 from tests.recorded import Recorded
 from tests.sampled import work, work_until_sampled
@@ -195,5 +194,5 @@ def test_nothing_fails_however_the_monotonic_clock_jumps(
 
 
 def test_a_clock_of_a_request_reads_the_wall_once() -> None:
-    span = ProfiledSpan("segment")
+    span = PlainSpan("segment")
     assert span.milliseconds(span.start + HOUR) - span.milliseconds(span.start) == HOUR // MS

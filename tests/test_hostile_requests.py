@@ -82,7 +82,7 @@ def test_methods_thought_up_by_a_stranger_make_one_name() -> None:
     assert {names.route(method, "/x") for method in made_up} == {f"{OTHER}:/x"}
     assert {names.unmatched(method) for method in made_up} == {f"{OTHER}:<unmatched>"}
     assert {names.path(method, "/x") for method in made_up} == {f"{OTHER}:/x"}
-    assert len(names._memo) == 1
+    assert len(names._by_method) == 1
     for method in ("GET", "PATCH", "PROPFIND", "M-SEARCH"):
         assert names.route(method, "/x") == f"{method}:/x"
 

@@ -10,12 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swprof_mw import failures
-from swprof_mw.profiling.profiler import ProfiledSpan
 from swprof_mw.profiling.sampler import Sampler, SamplerSettings
 from swprof_mw.profiling.service import WAITING, ProfileTaskExecutionService
 from swprof_mw.profiling.task import COMMAND
 from swprof_mw.reporter.records import TaskCommand
-from tests.doubles import EPOCH_MS, arguments
+from tests.doubles import EPOCH_MS, PlainSpan, arguments
 from tests.generated.amount import cases, mixed
 from tests.test_service import Scene
 
@@ -154,7 +153,7 @@ def test_no_threshold_and_no_period_are_too_long_for_the_sampler(
     sampler = Sampler(SamplerSettings(), lambda snapshot: not kept.append(snapshot))  # type: ignore[func-returns-value]
     service = ProfileTaskExecutionService(sampler, kept.append)
     service.receive([sent(MinDurationThreshold=threshold, DumpPeriod=period)], first_poll=False)
-    span = ProfiledSpan("segment")
+    span = PlainSpan("segment")
     service.add_profiling(span, "/shop")
     assert span.profiler is not None
     time.sleep(0.03)

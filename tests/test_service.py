@@ -9,12 +9,11 @@ from typing import cast
 import pytest
 
 from swprof_mw.profiling.execution import ProfileTaskExecutionContext
-from swprof_mw.profiling.profiler import ProfiledSpan
 from swprof_mw.profiling.sampler import Sampler
 from swprof_mw.profiling.service import ProfileTaskExecutionService
 from swprof_mw.profiling.task import InvalidTask, ProfileTask
 from swprof_mw.reporter.records import TaskCommand
-from tests.doubles import EPOCH_MS, SECOND, FakeClock, IdleSampler, command
+from tests.doubles import EPOCH_MS, SECOND, FakeClock, IdleSampler, PlainSpan, command
 from tests.recorded import profile_task
 
 MODULES = ["swprof_mw.clock", "swprof_mw.profiling.service", "swprof_mw.profiling.execution"]
@@ -55,7 +54,7 @@ class Scene:
 
     def matches(self, endpoint: str) -> bool:
         """Whether a request of this endpoint that begins now is profiled."""
-        span = ProfiledSpan("segment")
+        span = PlainSpan("segment")
         self.service.add_profiling(span, endpoint)
         return span.profiler is not None
 
@@ -274,7 +273,7 @@ def test_a_jump_of_the_wall_clock_moves_no_task(scene: Scene) -> None:
 
 def test_a_request_that_is_profiled_already_is_not_matched_again(scene: Scene) -> None:
     scene.receive(scene.task("a"))
-    span = ProfiledSpan("segment")
+    span = PlainSpan("segment")
     scene.service.add_profiling(span, "/a")
     profiler = span.profiler
     scene.service.profiling_recheck(span, "/a")
@@ -284,7 +283,7 @@ def test_a_request_that_is_profiled_already_is_not_matched_again(scene: Scene) -
 
 def test_a_request_may_match_by_its_route_though_its_path_did_not(scene: Scene) -> None:
     scene.receive(scene.task("a"))
-    span = ProfiledSpan("segment")
+    span = PlainSpan("segment")
     scene.service.add_profiling(span, "/a/7")
     assert span.profiler is None
     scene.service.profiling_recheck(span, "/a")

@@ -15,9 +15,9 @@ from swprof_mw.profiling.locate.locator import Sample
 from swprof_mw.profiling.locate.place import Place
 from swprof_mw.profiling.locate.strand import State
 from swprof_mw.profiling.observer import Observer
-from swprof_mw.profiling.profiler import ProfiledSpan, SegmentProfiler
+from swprof_mw.profiling.profiler import SegmentProfiler
 from swprof_mw.profiling.stacks import QUEUED, WAITING, Stacks
-from tests.doubles import MS, Sampled, wait_until
+from tests.doubles import MS, PlainSpan, Sampled, wait_until
 
 PERIOD = 10 * MS
 THREAD = 7
@@ -45,7 +45,7 @@ class Shown:
 
     def __init__(self, mark_waiting: bool = True, max_depth: int = 500) -> None:
         self._stacks = Stacks("short", max_depth, mark_waiting)
-        self._profiler = SegmentProfiler(Sampled().context(), ProfiledSpan("segment"))
+        self._profiler = SegmentProfiler(Sampled().context(), PlainSpan("segment"))
         self._due = 0
 
     def sample(self, positions: list[Position], doing: Doing | None, state: State = State.ON_THREAD) -> str:
@@ -127,7 +127,7 @@ def test_a_task_that_ran_at_the_glance_and_is_suspended_after_a_look_that_was_he
 ) -> None:
     """Its loop's thread has worked meanwhile, on this task's behalf or, at the end, another's."""
     monkeypatch.setattr(Activity, "look", lambda self, ids, late: dict.fromkeys(ids, Doing.WORKED))
-    place = ProfiledSpan("segment")
+    place = PlainSpan("segment")
     profiler = SegmentProfiler(Sampled().context(), place)
     observer = Observer(Stacks("short", 500, mark_waiting=True), mark_waiting=True)
     running, go = threading.Event(), threading.Event()

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from flask import Flask
+from werkzeug.exceptions import HTTPException
+
 from swprof_mw.application import Application
 from swprof_mw.config import Config
-from swprof_mw.flask.hooks import connect
+from swprof_mw.failures import guarded
+from swprof_mw.flask.hooks import connect, route_of, starts
+from swprof_mw.span import EntrySpan
 from swprof_mw.wsgi import WSGIEntry
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
-    from flask import Flask
     from typing_extensions import Unpack
 
     from swprof_mw.settings import Settings
@@ -53,8 +58,31 @@ class SWProfiler(WSGIEntry):
             return
         application = Application(COMPONENT, settings, lambda: _settings_of(app), lambda: app.name)
         super().__init__(application, app.wsgi_app)
+        self._flask = app
+        #: Whether it is Flask itself that answers: what is in between may change the answer, or lead to other apps.
+        self._is_flasks_own = getattr(app.wsgi_app, "__func__", None) is Flask.wsgi_app
+        if not self._is_flasks_own:
+            starts.want(self)
         connect(app)
         app.extensions[EXTENSION] = self
+
+    def listening(self, span: EntrySpan, start_response: StartResponse) -> StartResponse:
+        """Flask tells the status itself."""
+        return start_response if self._is_flasks_own else super().listening(span, start_response)
+
+    def watch_routes(self, wanted: bool) -> None:
+        """By a signal, which costs each request something."""
+        if wanted:
+            starts.want(self)
+        elif self._is_flasks_own:
+            starts.leave(self)
+
+    @guarded("naming a Flask request")
+    def unanswered(self, span: EntrySpan, environ: dict[str, Any]) -> None:
+        """Flask tells nothing of a request that is left by what is no ``Exception``: a worker's end, a timeout."""
+        if not span.is_routed and self._is_flasks_own:
+            with contextlib.suppress(HTTPException):
+                span.route(route_of(self._flask, environ))
 
     def init_app(self, app: Flask) -> None:
         """Put a middleware with these settings into ``app``, around all that ``app.wsgi_app`` is now."""

@@ -21,15 +21,15 @@ class ProfiledSpan(Place, RequestClock):
     """A request as profiling sees it, and its own clock.
 
     Attributes:
-        segment_id: unique for this request; its snapshots and its trace segment carry it.
         profiler: what samples this request, once a task matched it.
     """
 
     profiler: SegmentProfiler | None = None
 
-    def __init__(self, segment_id: str) -> None:
-        RequestClock.__init__(self)
-        self.segment_id = segment_id
+    @property
+    def segment_id(self) -> str:
+        """Unique for this request; its snapshots and its trace segment carry it."""
+        raise NotImplementedError
 
 
 class SegmentProfiler:

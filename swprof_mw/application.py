@@ -7,7 +7,8 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from swprof_mw import forks
+from swprof_mw import current, forks
+from swprof_mw.clock import monotonic_ns
 from swprof_mw.config import Config
 from swprof_mw.failures import failed
 from swprof_mw.names import EndpointNames
@@ -110,6 +111,35 @@ class Application:
         except Exception:  # noqa: BLE001
             failed("beginning a span")
             return None
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether a request that begins now needs no span: it is not profiled, and only those that are, are reported.
+
+        But for one of each endpoint now and then: an adapter that lets a request pass without a span asks `is_due` once
+        it knows the route, and if so begins one that is `EntrySpan.backdated`.
+        """
+        service = self._service
+        return (
+            self.filter.only_profiled
+            and service is not None
+            and service.tasks.current is None
+            and not service.ended
+            and not current.asked
+            and current_request.get() is None
+            and self._process == os.getpid()
+        )
+
+    def is_due(self, method: str, template: str | None) -> bool:
+        """Whether the segment of a request of that route, None for none at all, is to be sent though not profiled."""
+        service, names = self._service, self.names
+        if service is None or service.tasks.current is not None:
+            return False  # a task that came meanwhile is for requests that begin now
+        if template is None:
+            name = names.unmatched(method)
+        else:
+            name = names.known.get(template) or names.route(method, template)
+        return self.filter.is_due(name, monotonic_ns())
 
     def attach(self) -> Service | None:
         """Connect to this process's agent, started now if it is the first.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from swprof_mw.profiling.locate.place import current_request
-from swprof_mw.span import EntrySpan
+from swprof_mw.current import current_span
 
 
 def set_endpoint(name: str) -> None:
@@ -16,6 +15,6 @@ def set_endpoint(name: str) -> None:
         name: for example ``/cart/{id}``; a leading slash is added where it has none. The setting ``endpoint_format``
             applies. Use few distinct names: the backend keeps numbers for each.
     """
-    span = current_request.get()
-    if isinstance(span, EntrySpan):
+    span = current_span()
+    if span is not None:
         span.set_endpoint(name)

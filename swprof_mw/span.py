@@ -110,6 +110,12 @@ class EntrySpan(ProfiledSpan):
         wanted = self._application.filter
         return not wanted.only_profiled or self.profiler is not None or wanted.is_due(self.endpoint, monotonic_ns())
 
+    def backdate(self, start: int, end: int = 0) -> None:
+        """The request began at ``start``, and was over at ``end`` if that is not 0: monotonic ns."""
+        self._wall -= self.start - start
+        self.start = start
+        self._end = end
+
     def activate(self) -> Token[Place | None]:
         """The code that runs from now on in this Context is the request's; pass the result to ``deactivate``."""
         return current_request.set(self)
@@ -180,7 +186,7 @@ class EntrySpan(ProfiledSpan):
             # Inactive first, then the time: a snapshot that is later than the end is dropped by its time.
             if self.frame is not None:
                 self.leave()
-            self._end = monotonic_ns()
+            self._end = self._end or monotonic_ns()
             profiler = self.profiler
             if profiler is not None:
                 profiler.end(max(self._end, self.start))

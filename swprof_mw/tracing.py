@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
+from swprof_mw.current import current_span
 from swprof_mw.failures import guarded
 from swprof_mw.names import cut
-from swprof_mw.profiling.locate.place import current_request
 from swprof_mw.propagation import header
 from swprof_mw.span import EntrySpan
 
@@ -50,5 +50,5 @@ def _sw8(peer: str) -> str | None:
 
 def _span() -> EntrySpan | None:
     """The request that the calling code is part of; one that this process was forked from is none of its own."""
-    span = current_request.get()
-    return span if isinstance(span, EntrySpan) and span.process_id == os.getpid() else None
+    span = current_span()
+    return span if span is not None and span.process_id == os.getpid() else None

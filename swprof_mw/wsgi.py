@@ -7,17 +7,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from swprof_mw.clock import monotonic_ns
 from swprof_mw.failures import failed
 from swprof_mw.profiling.locate.place import current_request
-from swprof_mw.span import FAILED, EntrySpan, NestedSpan, Span
+from swprof_mw.span import FAILED, Client, EntrySpan, NestedSpan, Span
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
 
     from swprof_mw.application import Application
 
-#: Where the environ holds the request's span, for a framework's hooks; None for a request that is not traced.
+#: Where the environ holds the request's span, for a framework's hooks; None for a request that is not traced. Of one
+#: without a span its `WSGIEntry`, and when it began, monotonic ns.
 SPAN = "swprof_mw.span"
+BEGAN = "swprof_mw.began"
 
 R = TypeVar("R")
 
@@ -30,6 +33,8 @@ class WSGIEntry:
         app: the app.
     """
 
+    #: Whether the app's framework tells of each answer: its status, and of one without a span to `answered_quietly`.
+    tells_of_answers = False
     _watches_routes = False
 
     def __init__(self, application: Application, app: WSGIApplication) -> None:
@@ -38,6 +43,8 @@ class WSGIEntry:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request. Raises what the app raises."""
+        if self.tells_of_answers and self.application.is_quiet:
+            return self._quietly(environ, start_response)
         span = self._open(environ)
         if not isinstance(span, EntrySpan):
             return self._inside(span, environ, start_response)
@@ -45,7 +52,7 @@ class WSGIEntry:
         token = current_request.set(span)
         span.enter(sys._getframe())
         try:
-            body = self.app(environ, self.listening(span, start_response))
+            body = self.app(environ, start_response if self.tells_of_answers else listening(span, start_response))
         except BaseException as exception:
             if not issubclass(type(exception), StopIteration):  # the exception itself may not even tell its class
                 span.error(exception)
@@ -59,15 +66,38 @@ class WSGIEntry:
         # In no variable here: a traceback that the app keeps also keeps this frame, and would keep what we return.
         return handed_on(span, environ, body)
 
-    def listening(self, span: EntrySpan, start_response: StartResponse) -> StartResponse:
-        """What the app is given as ``start_response``, to know the status; a framework may tell it otherwise."""
-        return listening(span, start_response)
-
     def watch_routes(self, wanted: bool) -> None:
         """Routes are needed before the app's code runs from now on, or not any more: for an adapter that can tell."""
 
     def unanswered(self, span: EntrySpan, environ: dict[str, Any]) -> None:
         """The app has raised: the last moment to name the request. Must not raise."""
+
+    def answered_quietly(self, environ: dict[str, Any], template: str | None) -> EntrySpan | None:
+        """A request without a span is of this route: the span that it gets now, if it is to be reported after all."""
+        method = str.upper(environ["REQUEST_METHOD"])
+        if not self.application.is_due(method, template):
+            return None
+        environ[SPAN] = span = self.application.begin(method, raw_path(environ), client(environ), sw8(environ))
+        if not isinstance(span, EntrySpan):
+            return None
+        span.backdate(environ[BEGAN])
+        span.route(template)
+        return span
+
+    def _quietly(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request that is not going to be reported, most likely."""
+        if SPAN in environ or not _put(environ, self):
+            return self.app(environ, start_response)  # an outer adapter has it, or it can be told nothing
+        try:
+            body = self.app(environ, start_response)
+        except BaseException as exception:
+            span = environ.get(SPAN)
+            if isinstance(span, EntrySpan):
+                span.error(exception)
+                span.end(FAILED)
+            raise
+        span = environ.get(SPAN)
+        return handed_on(span, environ, body) if isinstance(span, EntrySpan) else body
 
     def _inside(self, span: Span | None, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request that is not traced, or that an adapter further out has: that one's hooks come later."""
@@ -80,12 +110,11 @@ class WSGIEntry:
     def _open(self, environ: dict[str, Any]) -> Span | None:
         """The request that begins; None if it is not traced."""
         try:
-            method, path, get = str.upper(environ["REQUEST_METHOD"]), raw_path(environ), environ.get
+            method, path = str.upper(environ["REQUEST_METHOD"]), raw_path(environ)
             # Whatever happens, an environ that the app copied from another request's does not lead to that one's span;
             # and one that cannot be written to shows that before there is a span.
             environ[SPAN] = None
-            client = get("REMOTE_ADDR"), get("REMOTE_PORT")
-            environ[SPAN] = span = self.application.begin(method, path, client, sw8(environ))
+            environ[SPAN] = span = self.application.begin(method, path, client(environ), sw8(environ))
             if span is not None and span.wants_route != self._watches_routes:
                 self._watches_routes = not self._watches_routes
                 self.watch_routes(self._watches_routes)
@@ -108,16 +137,26 @@ def raw_path(environ: Mapping[str, Any]) -> str:
     return path if path.isascii() else path.encode("latin-1").decode("utf-8", "replace")
 
 
+def client(environ: Mapping[str, Any]) -> Client:
+    """The client's host and port, as far as the server says."""
+    return environ.get("REMOTE_ADDR"), environ.get("REMOTE_PORT")
+
+
 def sw8(environ: Mapping[str, Any]) -> str:
     """The value of the ``sw8`` header; empty if there is none."""
     value = environ.get("HTTP_SW8", "")
     return value if isinstance(value, str) else ""
 
 
-def span_of(environ: Mapping[str, Any]) -> Span | None:
-    """The span of the request that this environ is of; None if it is not traced."""
-    span: Span | None = environ.get(SPAN)
-    return span
+def _put(environ: dict[str, Any], entry: WSGIEntry) -> bool:
+    """Let the framework's hook find the entry of a request without a span."""
+    try:
+        environ[BEGAN] = monotonic_ns()
+        environ[SPAN] = entry
+        return True
+    except Exception:  # noqa: BLE001
+        failed("writing into the WSGI environ")
+        return False
 
 
 def listening(span: EntrySpan, start_response: Callable[..., Any]) -> Callable[..., Any]:

@@ -23,6 +23,7 @@ from django.core.exceptions import MiddlewareNotUsed
 from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.test import RequestFactory, override_settings
+from django.urls import resolve
 
 from swprof_mw import agent
 from swprof_mw.django import SWProfilerMiddleware, site
@@ -333,7 +334,7 @@ def test_a_stream_is_followed_only_where_its_segment_is_sent(recorded: Recorded)
     source = iter([b"x"])
 
     def stream(request: HttpRequest) -> StreamingHttpResponse:
-        request.swprof_mw_span.route("/stream")
+        request.resolver_match = resolve("/stream")
         response = StreamingHttpResponse()
         response.streaming_content = source
         return response

@@ -33,6 +33,7 @@ class Framework:
     Attributes:
         component: SkyWalking's component id.
         name: what the app calls itself (FastAPI's title, Quart's name); empty if it does not.
+        is_known: whether its router is one that tells of a match.
     """
 
     def __init__(self, app: ASGIApp, scope: Scope) -> None:
@@ -43,11 +44,11 @@ class Framework:
         self._indexes: dict[int, RouteIndex] = {}
         self._own = self._index_of(found) or self._index_of(app)
         self._index = self._index_of(scope.get("router")) or self._own
-        self._is_known = self._index is not None or "litestar" in packages
+        self.is_known = self._index is not None or "litestar" in packages
 
     def knows_router(self, scope: Scope) -> bool:
         """Whether the request's router is one that tells of a match: without one, nothing matched."""
-        return self._is_known or self._index_of(scope.get("router")) is not None
+        return self.is_known or self._index_of(scope.get("router")) is not None
 
     @property
     def mounts_vary(self) -> bool:

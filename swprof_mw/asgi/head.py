@@ -42,15 +42,16 @@ class Head:
         self.routed = "router" in scope
 
 
-def client(scope: Scope) -> Client:
-    """The client's host and port, as far as the server says.
+def caller(scope: Scope) -> tuple[Client, str]:
+    """Who asks: the client's host and port, as far as the server says, and the value of the ``sw8`` header.
 
     Raises:
-        TypeError, ValueError: the scope's ``client`` is no pair.
+        TypeError, ValueError: the scope's ``client`` is no pair, or its headers are none.
     """
-    found: Any = scope.get("client")
-    host, port = found or _NOBODY
-    return host, port
+    client: Any = scope.get("client")
+    host, port = client or _NOBODY
+    sw8 = header(scope.get("headers") or (), b"sw8")
+    return (host, port), sw8.decode("latin-1") if sw8 else ""
 
 
 def header(headers: Any, name: bytes) -> bytes:

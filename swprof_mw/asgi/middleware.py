@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from swprof_mw.application import Application
 from swprof_mw.asgi.framework import STARLETTE, Framework
-from swprof_mw.asgi.head import client, header
+from swprof_mw.asgi.head import caller
+from swprof_mw.asgi.quiet import QuietRequest
 from swprof_mw.asgi.request import Request
 from swprof_mw.asgi.types import ASGIApp, Message, Receive, Scope, Send
 from swprof_mw.failures import failed, guarded, note
@@ -69,7 +70,7 @@ class SWProfilerMiddleware:
         finally:
             request.leave()
 
-    def _open(self, scope: Scope, receive: Receive, send: Send, frame: FrameType) -> Request | None:
+    def _open(self, scope: Scope, receive: Receive, send: Send, frame: FrameType) -> Request | QuietRequest | None:
         """The request that begins inside of ``frame``.
 
         None for what is not traced, lifespans and scopes that are not as they should be.
@@ -78,14 +79,20 @@ class SWProfilerMiddleware:
             try:
                 if scope["type"] not in ("http", "websocket"):
                     return None
-                request, asking = Request(scope, receive, send), client(scope)
-                found = header(scope.get("headers") or (), b"sw8")
-                sw8 = found.decode("latin-1") if found else ""
+                framework = self._framework
+                if (
+                    framework is not None
+                    and scope["type"] == "http"
+                    and framework.is_known
+                    and self._application.is_quiet
+                ):
+                    return QuietRequest(self._application, framework, scope, receive, send)
+                request, (client, sw8) = Request(scope, receive, send), caller(scope)
             except _MALFORMED as error:
                 note("a scope that is not as ASGI has it: %s: %s", type(error).__name__, error)
                 return None
-            framework = self._framework or self._look(scope)
-            span = self._application.begin(request.method, request.full_path, asking, sw8)
+            framework = framework or self._look(scope)
+            span = self._application.begin(request.method, request.full_path, client, sw8)
             if span is None:
                 return None
             request.begin(framework, span, frame)

@@ -10,6 +10,7 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.core.signals import got_request_exception
 from django.http import HttpRequest, HttpResponseBase
 
+from swprof_mw.clock import monotonic_ns
 from swprof_mw.django import site
 from swprof_mw.django.responses import follow
 from swprof_mw.django.routes import template
@@ -53,6 +54,9 @@ class SWProfilerMiddleware:
         """Answer a request. Raises what the rest of the site raises."""
         if self._is_async:
             return self.__acall__(request)
+        if self._application.is_quiet:
+            began = monotonic_ns()
+            return self._followed(request, self.get_response(request), began)
         span = self._open(request)
         if span is None:
             return self.get_response(request)
@@ -76,6 +80,9 @@ class SWProfilerMiddleware:
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         """Answer a request under ASGI. Raises what the rest of the site raises."""
+        if self._application.is_quiet:
+            began = monotonic_ns()
+            return self._followed(request, await self.get_response(request), began, in_task=True)
         span = self._open(request)
         if span is None:
             return await self.get_response(request)
@@ -95,6 +102,23 @@ class SWProfilerMiddleware:
         span.deactivate(token)
         if not follow(span, request, response, in_task=True):
             span.end(FAILED)
+        return response
+
+    def _followed(self, request: Any, response: Any, began: int, in_task: bool = False) -> Any:
+        """The response to a request without a span: it gets one now, if it is to be reported after all."""
+        try:
+            match = request.resolver_match
+            route = match and match.route
+            # With a resolver of the site's own making, a match has no route: then the path tells what is due.
+            if (match and route is None) or self._application.is_due(request.method.upper(), _full(request, route)):
+                span = self._open(request)
+                if span is not None:
+                    span.backdate(began)
+                    if match:
+                        _name(request)
+                    follow(span, request, response, in_task)
+        except Exception:  # noqa: BLE001
+            failed("reporting a Django request")
         return response
 
     def _open(self, request: HttpRequest) -> EntrySpan | None:
@@ -120,10 +144,17 @@ def _name(request: HttpRequest, *_: object) -> None:
         if route is None:  # a resolver of the site's own making
             span.route_by_path()
             return
-        prefix = request.META.get("SCRIPT_NAME")
-        span.route(prefix.rstrip("/") + template(route) if prefix else template(route))
+        span.route(_full(request, route))
     except Exception:  # noqa: BLE001
         failed("naming a Django request")
+
+
+def _full(request: Any, route: str | None) -> str | None:
+    """The template of a route with the mount that the site is at; None for none."""
+    if route is None:
+        return None
+    prefix = request.META.get("SCRIPT_NAME")
+    return str(prefix.rstrip("/")) + template(route) if prefix else template(route)
 
 
 async def _name_in_task(request: HttpRequest, *_: object) -> None:

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from swprof_mw.failures import failed, guarded
 from swprof_mw.native import allocate_lock
 from swprof_mw.span import EntrySpan, Span
-from swprof_mw.wsgi import SPAN, span_of
+from swprof_mw.wsgi import SPAN, WSGIEntry
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -70,7 +70,7 @@ def _started(*_: object, **__: object) -> None:
         # The request itself: each look at the proxy would look for it again.
         found = request._get_current_object()  # type: ignore[attr-defined]
         span = found.environ.get(SPAN)
-        if span is not None:
+        if span is not None and not isinstance(span, WSGIEntry):
             _name(span, found)
     except Exception:  # noqa: BLE001
         failed("naming a Flask request")
@@ -80,25 +80,39 @@ def _answered(response: Any) -> Any:
     """After all code of the app's but that of its response (Flask's): callbacks, or what makes its body only now."""
     try:
         found = request._get_current_object()  # type: ignore[attr-defined]
-        span = found.environ.get(SPAN)
-        if span is not None:
-            _name(span, found)
-            if isinstance(span, EntrySpan):
-                span.status = response.status_code
-                span.is_whole = response.is_sequence and not response._on_close and _is_plain(response.__class__)
+        span = _named(found)
+        if isinstance(span, EntrySpan):
+            span.status = response.status_code
+            span.is_whole = response.is_sequence and not response._on_close and _is_plain(response.__class__)
     except Exception:  # noqa: BLE001
         failed("reading a Flask response")
     return response
 
 
+def _named(found: Request) -> Span | None:
+    """The span of a request, with its name by now; None if it has none, and is not due to get one."""
+    span: Span | WSGIEntry | None = found.environ.get(SPAN)
+    if span is None:
+        return None
+    if isinstance(span, WSGIEntry):
+        return span.answered_quietly(found.environ, _template(found))
+    _name(span, found)
+    return span
+
+
 def _name(span: Span, found: Request) -> None:
-    rule = found.url_rule
-    if isinstance(span, EntrySpan) and span.endpoint and (span.is_routed or rule is None):
+    template = _template(found)
+    if isinstance(span, EntrySpan) and span.endpoint and (span.is_routed or template is None):
         return  # told before; an app that is called inside of this one knows better only if it is instrumented too
+    span.route(template)
+
+
+def _template(found: Request) -> str | None:
+    """The route, with the mount that the app is at; None if none was found."""
+    rule = found.url_rule
     if rule is None:
-        span.route(None)
-    else:
-        span.route(found.script_root + rule.rule if found.root_path else rule.rule)
+        return None
+    return found.script_root + rule.rule if found.root_path else rule.rule
 
 
 @lru_cache(maxsize=64)
@@ -110,9 +124,8 @@ def _is_plain(kind: type) -> bool:
 @guarded("logging a Flask exception")
 def _failed(_: object, exception: BaseException, **__: object) -> None:
     found = request._get_current_object()  # type: ignore[attr-defined]
-    span = span_of(found.environ)
+    span = _named(found)
     if span is not None:
-        _name(span, found)
         span.error(exception)
 
 

@@ -60,27 +60,23 @@ class SWProfiler(WSGIEntry):
         super().__init__(application, app.wsgi_app)
         self._flask = app
         #: Whether it is Flask itself that answers: what is in between may change the answer, or lead to other apps.
-        self._is_flasks_own = getattr(app.wsgi_app, "__func__", None) is Flask.wsgi_app
-        if not self._is_flasks_own:
+        self.tells_of_answers = getattr(app.wsgi_app, "__func__", None) is Flask.wsgi_app
+        if not self.tells_of_answers:
             starts.want(self)
         connect(app)
         app.extensions[EXTENSION] = self
-
-    def listening(self, span: EntrySpan, start_response: StartResponse) -> StartResponse:
-        """Flask tells the status itself."""
-        return start_response if self._is_flasks_own else super().listening(span, start_response)
 
     def watch_routes(self, wanted: bool) -> None:
         """By a signal, which costs each request something."""
         if wanted:
             starts.want(self)
-        elif self._is_flasks_own:
+        elif self.tells_of_answers:
             starts.leave(self)
 
     @guarded("naming a Flask request")
     def unanswered(self, span: EntrySpan, environ: dict[str, Any]) -> None:
         """Flask tells nothing of a request that is left by what is no ``Exception``: a worker's end, a timeout."""
-        if not span.is_routed and self._is_flasks_own:
+        if not span.is_routed and self.tells_of_answers:
             with contextlib.suppress(HTTPException):
                 span.route(route_of(self._flask, environ))
 

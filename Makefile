@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test lint types unit test-oldest test-oap test-tools test-page page-large pictures vendor test-suites test-processes test-hostile test-accuracy bench collector-load outages accuracy accuracy-short retention soak protocol settings clean
+.PHONY: help setup demo test lint types unit test-oldest test-oap test-tools test-page pictures vendor test-suites test-processes test-hostile test-accuracy bench collector-load outages accuracy accuracy-short retention soak protocol settings clean
 
 help:
 	@echo "make demo      profile the three example apps through the embedded collector"
@@ -79,11 +79,8 @@ test-tools: setup
 	$(BIN)/python -m pytest -m tools -q
 
 test-page: browser
-	$(BIN)/python -m pytest -m page -q -n 3 --maxschedchunk 1 tests/page
-
-# How long a profile of 100,000 snapshots takes to open. Its bar of 2 s is not met yet: see docs/page.md.
-page-large: browser
-	$(BIN)/python -m pytest -m page -q -s tests/page/large.py
+	$(BIN)/python -m pytest -m "page and not alone" -q -n 3 --maxschedchunk 1 tests/page
+	$(BIN)/python -m pytest -m "page and alone" -q -s tests/page
 
 pictures: browser
 	$(BIN)/python -m tests.page.pictures

@@ -10,9 +10,9 @@ from typing import Any
 from graphql import GraphQLError, GraphQLResolveInfo, GraphQLSchema, build_schema, execute_sync, parse, validate
 
 from swprof_mw.collector import cost
+from swprof_mw.collector.flat import Flat, Later, View
 from swprof_mw.collector.resolvers import Resolvers
 from swprof_mw.collector.store import Store
-from swprof_mw.collector.views import View
 
 logger = logging.getLogger("swprof_mw")
 
@@ -55,14 +55,17 @@ class Api:
             raise BadRequest([{"message": "the query is nested too deeply"}]) from error
         if errors:
             raise BadRequest([_formatted(error) for error in errors])
+        later = Later()
         result = execute_sync(
             self._schema,
             document,
             root_value=self._root,
             variable_values=dict(variables or {}),
             operation_name=operation or None,
+            context_value=later,
             field_resolver=_resolve,
         )
+        later.put(result.data)
         if not result.errors:
             return {"data": result.data}
         told = [_formatted(error) for error in result.errors]
@@ -74,7 +77,8 @@ def _resolve(source: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> An
     """A field of the root is the method of that name, any other a key."""
     if isinstance(source, Resolvers):
         return getattr(source, info.field_name)(**arguments)
-    return source[info.field_name]
+    value = source[info.field_name]
+    return info.context.leave(value, info) if isinstance(value, Flat) else value
 
 
 def _formatted(error: GraphQLError) -> View:

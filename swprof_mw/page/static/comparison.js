@@ -1,7 +1,7 @@
 /** The fourth state: chosen requests as a flame graph and a tree, a part of their time, and what differs from others. */
 
 import { fill, h, name, plural } from "./dom.js";
-import { difference, together } from "./model.js";
+import { difference, Together } from "./model.js";
 import { profileView } from "./profile.js";
 import { analysis, requests, tasks } from "./queries.js";
 import { bounds, choices, exportButtons, rangeForm } from "./selection.js";
@@ -10,8 +10,8 @@ import { bounds, choices, exportButtons, rangeForm } from "./selection.js";
 /** @typedef {import("./queries.js").Request} Request */
 /** @typedef {import("./selection.js").Side} Side */
 
-/** Requests that are asked for at the same time. */
-const AT_ONCE = 4;
+/** Requests that are asked for at the same time: the server works at one while the page adds up another. */
+const AT_ONCE = 2;
 
 /** @param {Page} page */
 export async function comparison(page) {
@@ -75,15 +75,16 @@ function side(found, query, letter) {
 
 /** @param {Side} side @param {Set<unknown>} tips gets what the server has to say */
 async function tree(side, tips) {
-  const parts = [];
-  for (let first = 0; first < side.requests.length; first += AT_ONCE) {
-    const some = side.requests.slice(first, first + AT_ONCE).map(async (one) => {
+  const all = new Together();
+  const waiting = [...side.requests];
+  const work = async () => {
+    for (let one = waiting.shift(); one; one = waiting.shift()) {
       const [start, end] = bounds(one, side.range);
-      const { tip, roots } = await analysis(one.segment, start, end);
+      const { tip, trees } = await analysis(one.segment, start, end);
       if (tip) tips.add(tip);
-      return { text: one.endpoint, duration: end - start, roots };
-    });
-    parts.push(...(await Promise.all(some)));
-  }
-  return together(side.requests.length === 1 ? "request" : plural(side.requests.length, "request"), parts);
+      all.addTrees(end - start, trees);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  return all.tree(side.requests.length === 1 ? "request" : plural(side.requests.length, "request"));
 }

@@ -155,7 +155,8 @@ export class Flame {
       waiting.push(...one.children);
     }
     widths.sort((one, other) => other - one);
-    this.least = Math.max(LEAST_WIDTH, widths[MOST_DRAWN] ?? 0);
+    // A bit more: the library reckons widths otherwise, and of thousands that are equal it would draw all.
+    this.least = Math.max(LEAST_WIDTH, (widths[MOST_DRAWN] ?? 0) * (1 + 1e-9));
     this.chart.minFrameSize(this.least);
   }
 

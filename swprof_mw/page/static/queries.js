@@ -1,7 +1,6 @@
 /** What the page asks an OAP, or the embedded collector, which answers alike. */
 
 import { ask } from "./api.js";
-import { fromTrees } from "./model.js";
 
 /** @typedef {{id: string, name: string}} Named */
 /** @typedef {Named & {instances: {name: string, language: string}[]}} Service */
@@ -199,13 +198,14 @@ function request(one) {
  * @param {string} segment
  * @param {number} start
  * @param {number} end
- * @returns {Promise<{tip: string | null, roots: import("./model.js").Frame[]}>}
+ * @returns {Promise<{tip: string | null, trees: import("./model.js").Trees}>}
  */
 export async function analysis(segment, start, end) {
+  // Short names, since there are tens of thousands of elements.
   const { getSegmentsProfileAnalyze: found } = await ask(
     `query($queries: [SegmentProfileAnalyzeQuery!]!){getSegmentsProfileAnalyze(queries: $queries){
-      tip trees{elements{id parentId codeSignature durationChildExcluded count}}}}`,
+      tip trees{elements{id parentId text: codeSignature own: durationChildExcluded count}}}}`,
     { queries: [{ segmentId: segment, timeRange: { start, end } }] },
   );
-  return { tip: found.tip, roots: fromTrees(found.trees) };
+  return found;
 }

@@ -82,8 +82,8 @@ function steps(at) {
 async function cover(found, covered, all) {
   const open = found.filter((one) => all || (covered.get(one.segment) ?? 0) < 0.9 * (one.end - one.start)).slice(-AT_ONCE);
   const asked = open.map(async (one) => {
-    const { roots } = await analysis(one.segment, one.start, one.end);
-    covered.set(one.segment, sampled({ text: "", duration: 0, roots }));
+    const { trees } = await analysis(one.segment, one.start, one.end);
+    covered.set(one.segment, sampled(trees));
   });
   await Promise.all(asked);
 }

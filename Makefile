@@ -117,8 +117,9 @@ BENCHES := request_cost growth sample_cost sampled_load process_cost
 bench: setup
 	status=0; for each in $(BENCHES); do $(BIN)/python -m bench.$$each || status=1; done; exit $$status
 
-collector-load: setup
+collector-load: browser
 	$(BIN)/python -m bench.collector_load
+	$(BIN)/python -m bench.collector_page
 
 retention: setup
 	PYTHONPATH=. $(BIN)/python bench/retention.py

@@ -125,3 +125,15 @@ def test_the_focus_stays_while_the_page_follows(
         visitor.page.locator("bdi:text-is('/new')").first.wait_for()
         assert visitor.page.locator("main tbody tr").count() == before + 1
         assert focused(visitor) == "profile-0"
+
+
+def test_going_back_closes_the_form(visit: Visiting, site: Site, cart: Profiled) -> None:
+    with visit(site.page) as visitor:
+        visitor.click("#service-0")
+        visitor.click("#profile-0")
+        visitor.page.locator("dialog").wait_for()
+        visitor.page.go_back()
+        visitor.page.locator("#service-0").wait_for()
+        assert visitor.page.locator("dialog").count() == 0
+        visitor.click("#service-0")
+        visitor.page.locator("#profile-0").wait_for()

@@ -18,9 +18,9 @@ export async function comparison(page) {
   const [, service = "", id = ""] = page.route.path;
   const query = page.route.query;
   const other = query.get("task") || id;
-  const made = await tasks(service);
+  const [made, ours] = await Promise.all([tasks(service), requests(id)]);
   const task = made.find((one) => one.id === id);
-  const [ours, theirs] = await Promise.all([requests(id), requests(other)]);
+  const theirs = other === id ? ours : await requests(other);
   const a = side(ours, query, "a");
   const b = side(theirs, query, "b");
   const taskAddress = `#/task/${encodeURIComponent(service)}/${encodeURIComponent(id)}`;

@@ -33,7 +33,7 @@ export async function service(page) {
     const asked = keyword.value;
     const [pages, made] = await Promise.all([endpoints(id, asked), tasks(id)]);
     if (asked !== keyword.value) return;
-    update(list, [asked, pages], () => endpointTable(pages, id, asked));
+    update(list, [asked, pages], () => endpointTable(pages, page, id, asked));
     update(past, [made, made.map((task) => progress(task, null).word)], () => taskTable(made, id));
   };
   page.every(PERIOD, look);
@@ -52,8 +52,8 @@ function changes() {
   };
 }
 
-/** @param {Endpoint[]} found @param {string} service @param {string} keyword */
-function endpointTable(found, service, keyword) {
+/** @param {Endpoint[]} found @param {Page} page @param {string} service @param {string} keyword */
+function endpointTable(found, page, service, keyword) {
   if (!found.length) return h("p", { class: "hint" }, keyword ? "No endpoint's name holds that." : "No request was reported yet: visit a page of the app.");
   const rows = found.map((one, number) =>
     h(
@@ -64,7 +64,7 @@ function endpointTable(found, service, keyword) {
       h(
         "td",
         {},
-        h("button", { type: "button", id: `profile-${number}`, class: number === 0 ? "primary" : null, onclick: () => taskForm(service, one) }, "Profile", h("span", { class: "unseen" }, " ", name(one.name, 60))),
+        h("button", { type: "button", id: `profile-${number}`, class: number === 0 ? "primary" : null, onclick: () => taskForm(page, service, one) }, "Profile", h("span", { class: "unseen" }, " ", name(one.name, 60))),
       ),
     ),
   );

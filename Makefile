@@ -18,7 +18,7 @@ help:
 	@echo "make test-processes  hundreds of forks, and every server in each of its ways (some minutes)"
 	@echo "make test-hostile  over 20,000 generated requests, answers and tasks: nobody sees a difference (ten minutes)"
 	@echo "make outages   what an outage of the backend costs requests, and whether anything is lost (some minutes)"
-	@echo "make test-oap  the example apps against a real SkyWalking OAP (needs Java 11+ and Maven)"
+	@echo "make test-oap  the example apps and the page over a real SkyWalking OAP (needs Java 11+, Maven and Chromium)"
 	@echo "make test-tools  exports open in speedscope and pprof (needs node, npm and go)"
 	@echo "make test-page  the collector's page in a real browser (needs npm; downloads Chromium if there is none)"
 	@echo "make pictures  write docs/pictures anew"
@@ -67,7 +67,7 @@ test-oldest: .venv-oldest/.done
 	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/oldest.txt
 	touch $@
 
-test-oap: setup
+test-oap: browser
 	$(BIN)/python -m pytest -m oap -q -n 2 --dist worksteal
 
 # Flask's and Starlette's own tests with our middleware in every app (downloads them; some minutes). On other Pythons:
@@ -79,7 +79,7 @@ test-tools: setup
 	$(BIN)/python -m pytest -m tools -q
 
 test-page: browser
-	$(BIN)/python -m pytest -m "page and not alone" -q -n 3 --maxschedchunk 1 tests/page
+	$(BIN)/python -m pytest -m "page and not alone and not oap" -q -n 3 --maxschedchunk 1 tests/page
 	$(BIN)/python -m pytest -m "page and alone" -q -s tests/page
 
 pictures: browser

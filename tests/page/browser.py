@@ -24,11 +24,15 @@ WEB = ROOT / "scripts" / "web"
 SYSTEM = ("chromium", "chromium-browser", "google-chrome")
 
 
+def executable() -> str | None:
+    """The system's Chromium, or none for the one that ``playwright install chromium`` has put there."""
+    return next(filter(None, map(shutil.which, SYSTEM)), None)
+
+
 def launched(kind: BrowserType) -> Browser:
-    """Chromium: the system's, or the one that ``playwright install chromium`` has put there."""
-    found = next(filter(None, map(shutil.which, SYSTEM)), None)
+    """A browser: whichever Chromium there is."""
     try:
-        return kind.launch(executable_path=found)
+        return kind.launch(executable_path=executable())
     except Error as error:
         raise AssertionError(f"no Chromium: make test-page installs one; none of {SYSTEM} on the path") from error
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote
 
 import grpc
 import pytest
+from playwright.sync_api import Route
 
 from swprof_mw.export.html import encode
 from swprof_mw.export.profile import Profile, Stack
@@ -13,7 +16,7 @@ from swprof_mw.query.client import OapClient, service_id
 from tests.page.browser import Visitor
 from tests.page.conftest import Visiting
 from tests.page.site import Profiled, Site, profiled
-from tests.page.states import shown
+from tests.page.states import is_wider_than_the_screen, shown
 
 NAMES = {
     "markup": "</script><img src=x onerror=alert(1)><b>bold</b>&lt;&quot;'\"",
@@ -93,13 +96,70 @@ def test_hostile_names_are_text_in_a_report(visit: Visiting, tmp_path_factory: p
             is_plain(visitor)
 
 
-def test_a_message_is_text(visit: Visiting, site: Site) -> None:
+def answering(visitor: Visitor, field: str, changed: Callable[[Any], Any]) -> None:
+    """Let the server's answers to queries with that field be changed ones."""
+
+    def answer(route: Route) -> None:
+        if field not in (route.request.post_data or ""):
+            return route.fallback()
+        response = route.fetch()
+        return route.fulfill(response=response, json=changed(response.json()))
+
+    visitor.page.route("**/graphql", answer)
+
+
+MESSAGES = {
+    "markup": NAMES["markup"],
+    "long": "xxx … xxx",
+    "right to left": "abc\\u{202e}gnp",
+    "control": "nul\\x00bell",
+}
+
+
+@pytest.mark.parametrize("kind", MESSAGES)
+def test_messages_are_text(visit: Visiting, site: Site, hostile: tuple[str, Profiled], kind: str) -> None:
+    message, expected, found = NAMES[kind], MESSAGES[kind], hostile[1]
     with visit(site.page) as visitor:
-        visitor.page.route("**/graphql", lambda route: route.fulfill(json={"errors": [{"message": NAMES["markup"]}]}))
-        visitor.page.goto(f"{site.page}#/service/x")
-        visitor.page.locator("#alert:has-text('onerror')").wait_for()
-        assert NAMES["markup"] in visitor.text("#alert")
+        answering(visitor, "createProfileTask", lambda _: {"data": {"createProfileTask": {"errorReason": message}}})
+        visitor.page.goto(f"{site.page}#/service/{quote(service_id(found.service), '')}")
+        visitor.click("#profile-0")
+        visitor.click("#start")
+        visitor.page.locator(".refusal:not(:empty)").wait_for()
+        assert expected in visitor.text(".refusal")
         is_plain(visitor)
+        answering(visitor, "getSegmentsProfileAnalyze", lambda told: with_tip(told, message))
+        visitor.page.goto(site.profile(found.service, found.task, found.segments))
+        shown(visitor)
+        assert expected in visitor.text("p.panel")
+        is_plain(visitor)
+        answering(visitor, "getProfileTaskSegments", lambda _: {"errors": [{"message": message}]})
+        visitor.page.goto(site.task(found.service, found.task))
+        visitor.page.locator("#alert :not(:empty)").wait_for()
+        assert expected in visitor.text("#alert")
+        is_plain(visitor)
+
+
+def with_tip(told: Any, tip: str) -> Any:
+    """An analysis that has something to say."""
+    told["data"]["getSegmentsProfileAnalyze"]["tip"] = tip
+    return told
+
+
+def test_names_that_an_oap_does_not_cut(visit: Visiting, site: Site, hostile: tuple[str, Profiled]) -> None:
+    """The collector cuts them, others may not."""
+    found = hostile[1]
+    with visit(site.page) as visitor:
+        answering(
+            visitor, "listServices(layer", lambda _: {"data": {"listServices": [{"id": "x", "name": NAMES["long"]}]}}
+        )
+        answering(visitor, "findEndpoint(", lambda _: {"data": {"findEndpoint": [{"id": "x", "name": NAMES["long"]}]}})
+        visitor.page.goto(f"{site.page}#/task/a/b")
+        visitor.page.goto(f"{site.page}#/")
+        visitor.page.locator("a:has-text('xxx … xxx')").wait_for()
+        assert not is_wider_than_the_screen(visitor)
+        visitor.page.goto(f"{site.page}#/service/{quote(service_id(found.service), '')}")
+        visitor.page.locator("th:has-text('xxx … xxx')").wait_for()
+        assert not is_wider_than_the_screen(visitor)
 
 
 @pytest.mark.parametrize(

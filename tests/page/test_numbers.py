@@ -208,12 +208,15 @@ def test_progress_is_live(visit: Visiting, site: Site, channel: grpc.Channel, cl
     with visit(site.task("live", task)) as visitor:
         step = visitor.page.locator
         step("li[aria-current=step]:has-text('Waiting for agents')").wait_for()
+        assert visitor.violations() == []
         start = int(agent.commands()[0]["StartTime"])
         step("li[aria-current=step]:has-text('Notified')").wait_for()
+        assert visitor.violations() == []
         segment = agent.request(start, start + 20, "/slow")
         agent.snapshots(task, segment, [(0, start, ["/slow"]), (1, start + 20, ["/slow"])])
         step("li[aria-current=step]:has-text('Sampling')").wait_for()
         assert "1 of at most 2 requests profiled" in visitor.text(".panel")
         step("td:has-text('100.0 %')").wait_for()
+        assert visitor.violations() == []
         agent.finish(task)
         step("li[aria-current=step]:has-text('Finished')").wait_for()

@@ -5,17 +5,18 @@ from __future__ import annotations
 import fcntl
 import functools
 import hashlib
+import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserType, ConsoleMessage, Dialog, Error, Page
+from playwright.sync_api import Browser, BrowserType, ConsoleMessage, Dialog, Error, Page, Route
 
 from tests.environments import CACHE
 
@@ -74,6 +75,17 @@ class Visitor:
     def text(self, selector: str = "main") -> str:
         """What is read there."""
         return self.page.locator(selector).first.inner_text()
+
+    def change(self, query: str, changed: Callable[[Any], Any]) -> None:
+        """Let the server's answers to queries that hold that text be changed ones."""
+
+        def answer(route: Route) -> None:
+            if query not in json.loads(route.request.post_data or "{}").get("query", ""):
+                return route.fallback()
+            response = route.fetch()
+            return route.fulfill(response=response, json=changed(response.json()))
+
+        self.page.route("**/graphql", answer)
 
     def violations(self) -> list[str]:
         """What axe-core finds wrong in the state that is shown."""

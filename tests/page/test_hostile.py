@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
 import grpc
 import pytest
-from playwright.sync_api import Route
 
 from swprof_mw.export.html import encode
 from swprof_mw.export.profile import Profile, Stack
@@ -44,6 +42,12 @@ def hostile(request: pytest.FixtureRequest, channel: grpc.Channel, client: OapCl
     stack = [name, f"{name}.{name}: 7", name, "[waiting]"]
     with_task = profiled(channel, client, [[stack] * 4] * 2, service=service, endpoint=name[:100], instance=name[:100])
     return request.param, with_task
+
+
+@pytest.fixture(scope="module")
+def cart(channel: grpc.Channel, client: OapClient) -> Profiled:
+    """Everything has a plain name."""
+    return profiled(channel, client, [[["/cart", "cart.py.view: 3"]] * 4], service="plain")
 
 
 def is_plain(visitor: Visitor) -> None:
@@ -96,18 +100,6 @@ def test_hostile_names_are_text_in_a_report(visit: Visiting, tmp_path_factory: p
             is_plain(visitor)
 
 
-def answering(visitor: Visitor, field: str, changed: Callable[[Any], Any]) -> None:
-    """Let the server's answers to queries with that field be changed ones."""
-
-    def answer(route: Route) -> None:
-        if field not in (route.request.post_data or ""):
-            return route.fallback()
-        response = route.fetch()
-        return route.fulfill(response=response, json=changed(response.json()))
-
-    visitor.page.route("**/graphql", answer)
-
-
 MESSAGES = {
     "markup": NAMES["markup"],
     "long": "xxx … xxx",
@@ -117,23 +109,23 @@ MESSAGES = {
 
 
 @pytest.mark.parametrize("kind", MESSAGES)
-def test_messages_are_text(visit: Visiting, site: Site, hostile: tuple[str, Profiled], kind: str) -> None:
-    message, expected, found = NAMES[kind], MESSAGES[kind], hostile[1]
+def test_messages_are_text(visit: Visiting, site: Site, cart: Profiled, kind: str) -> None:
+    message, expected = NAMES[kind], MESSAGES[kind]
     with visit(site.page) as visitor:
-        answering(visitor, "createProfileTask", lambda _: {"data": {"createProfileTask": {"errorReason": message}}})
-        visitor.page.goto(f"{site.page}#/service/{quote(service_id(found.service), '')}")
+        visitor.change("createProfileTask", lambda _: {"data": {"createProfileTask": {"errorReason": message}}})
+        visitor.page.goto(f"{site.page}#/service/{quote(service_id(cart.service), '')}")
         visitor.click("#profile-0")
         visitor.click("#start")
         visitor.page.locator(".refusal:not(:empty)").wait_for()
         assert expected in visitor.text(".refusal")
         is_plain(visitor)
-        answering(visitor, "getSegmentsProfileAnalyze", lambda told: with_tip(told, message))
-        visitor.page.goto(site.profile(found.service, found.task, found.segments))
+        visitor.change("getSegmentsProfileAnalyze", lambda told: with_tip(told, message))
+        visitor.page.goto(site.profile(cart.service, cart.task, cart.segments))
         shown(visitor)
         assert expected in visitor.text("p.panel")
         is_plain(visitor)
-        answering(visitor, "getProfileTaskSegments", lambda _: {"errors": [{"message": message}]})
-        visitor.page.goto(site.task(found.service, found.task))
+        visitor.change("getProfileTaskSegments", lambda _: {"errors": [{"message": message}]})
+        visitor.page.goto(site.task(cart.service, cart.task))
         visitor.page.locator("#alert :not(:empty)").wait_for()
         assert expected in visitor.text("#alert")
         is_plain(visitor)
@@ -145,19 +137,16 @@ def with_tip(told: Any, tip: str) -> Any:
     return told
 
 
-def test_names_that_an_oap_does_not_cut(visit: Visiting, site: Site, hostile: tuple[str, Profiled]) -> None:
+def test_names_that_an_oap_does_not_cut(visit: Visiting, site: Site, cart: Profiled) -> None:
     """The collector cuts them, others may not."""
-    found = hostile[1]
     with visit(site.page) as visitor:
-        answering(
-            visitor, "listServices(layer", lambda _: {"data": {"listServices": [{"id": "x", "name": NAMES["long"]}]}}
-        )
-        answering(visitor, "findEndpoint(", lambda _: {"data": {"findEndpoint": [{"id": "x", "name": NAMES["long"]}]}})
+        visitor.change("listServices(layer", lambda _: {"data": {"listServices": [{"id": "x", "name": NAMES["long"]}]}})
+        visitor.change("findEndpoint(", lambda _: {"data": {"findEndpoint": [{"id": "x", "name": NAMES["long"]}]}})
         visitor.page.goto(f"{site.page}#/task/a/b")
         visitor.page.goto(f"{site.page}#/")
         visitor.page.locator("a:has-text('xxx … xxx')").wait_for()
         assert not is_wider_than_the_screen(visitor)
-        visitor.page.goto(f"{site.page}#/service/{quote(service_id(found.service), '')}")
+        visitor.page.goto(f"{site.page}#/service/{quote(service_id(cart.service), '')}")
         visitor.page.locator("th:has-text('xxx … xxx')").wait_for()
         assert not is_wider_than_the_screen(visitor)
 

@@ -1,8 +1,8 @@
 /** The fourth state: chosen requests as a flame graph and a tree, a part of their time, and what differs from others. */
 
-import { fill, h, name, plural } from "./dom.js";
+import { clock, fill, h, ms, name, plural } from "./dom.js";
 import { difference, Together } from "./model.js";
-import { profileView } from "./profile.js";
+import { ProfileView } from "./profile.js";
 import { analysis, requests, tasks } from "./queries.js";
 import { bounds, choices, exportButtons, rangeForm } from "./selection.js";
 
@@ -19,10 +19,9 @@ export async function comparison(page) {
   const query = page.route.query;
   const other = query.get("task") || id;
   const [made, ours] = await Promise.all([tasks(service), requests(id)]);
-  const task = made.find((one) => one.id === id);
   const theirs = other === id ? ours : await requests(other);
-  const a = side(ours, query, "a");
-  const b = side(theirs, query, "b");
+  const [a, b] = [side(ours, query, "a"), side(theirs, query, "b")];
+  const task = made.find((one) => one.id === id);
   const taskAddress = `#/task/${encodeURIComponent(service)}/${encodeURIComponent(id)}`;
   const title = b.requests.length ? "Difference" : plural(a.requests.length, "request");
   page.trail([task?.serviceName ?? "service", `#/service/${encodeURIComponent(service)}`], [task?.endpointName ?? "task", taskAddress], [title, ""]);
@@ -32,21 +31,19 @@ export async function comparison(page) {
   }
   const tips = new Set();
   const [left, right] = await Promise.all([tree(a, tips), b.requests.length ? tree(b, tips) : null]);
-  const view = profileView(right ? difference(left, a.requests.length, right, b.requests.length) : left);
-  page.leave(view.close);
+  const view = new ProfileView(right ? difference(left, a.requests.length, right, b.requests.length) : left);
+  page.leave(() => view.close());
   fill(
     page.main,
-    h("h1", {}, right ? "Difference" : heading(a)),
-    right && h("p", {}, `A: ${described(a)}. B: ${described(b)}.`),
+    ...(right ? [h("h1", {}, "Difference"), described("A: ", a), described("B: ", b)] : [heading(a), described("", a)]),
     ...[...tips].map((tip) => h("p", { class: "panel" }, name(String(tip), 500))),
     view.element,
     h(
       "div",
       { class: "side-by-side" },
       rangeForm("a", a, page.route),
-      right && rangeForm("b", b, page.route),
-      right ? null : exportButtons(a),
-      choices({ ours: ours, theirs, tasks: made, route: page.route, task: other }),
+      right ? rangeForm("b", b, page.route) : exportButtons(a),
+      choices({ ours, theirs, tasks: made, route: page.route, task: other }),
     ),
   );
 }
@@ -54,15 +51,17 @@ export async function comparison(page) {
 /** @param {Side} one */
 function heading(one) {
   const [first] = one.requests;
-  const words = one.requests.length === 1 ? `${first.method} ` : `${plural(one.requests.length, "request")} of `;
-  return h("span", {}, words, name(first.endpoint), one.requests.length === 1 && ` ${first.status}`);
+  if (one.requests.length === 1) return h("h1", {}, `${first.method} `, name(first.endpoint), ` ${first.status}`);
+  return h("h1", {}, `${plural(one.requests.length, "request")} of `, name(first.endpoint));
 }
 
-/** @param {Side} one */
-function described(one) {
+/** When and where it was, and which part of it. @param {string} letter @param {Side} one */
+function described(letter, one) {
+  const [first] = one.requests;
   const { from, to } = one.range;
   const part = from === null && to === null ? "" : `, from ${from ?? 0} ms to ${to === null ? "the end" : `${to} ms`}`;
-  return plural(one.requests.length, "request") + part;
+  if (one.requests.length > 1) return h("p", { class: "hint" }, letter, plural(one.requests.length, "request"), ` since ${clock(first.start)}`, part);
+  return h("p", { class: "hint" }, letter, `${ms(first.end - first.start)} at ${clock(first.start)} in `, name(first.instance, 80), ", trace ", name(first.trace, 80), part);
 }
 
 /** @param {Request[]} found @param {URLSearchParams} query @param {"a" | "b"} letter @returns {Side} */

@@ -7,10 +7,10 @@ import { createTask } from "./queries.js";
 
 /** @type {[Limit, string, string, number, number, number, string][]} name, label, unit, default, least, most, what it is */
 const FIELDS = [
-  ["duration", "Profile for", "minutes", 1, 1, 15, "From now on, requests of this endpoint are profiled for so long. 1 to 15."],
-  ["samples", "Requests", "", 5, 1, 9, "Each process profiles at most so many. 1 to 9."],
-  ["period", "A snapshot every", "ms", 10, 10, 60_000, "Shorter shows more and costs more. 10 or more."],
-  ["minDuration", "Only if longer than", "ms", 0, 0, 2_000_000_000, "A request is profiled from then on: what it did before is not seen. 0 is all of them."],
+  ["duration", "Profile for", "minutes", 1, 1, 15, "From now on, 1 to 15."],
+  ["samples", "Requests", "", 5, 1, 9, "That each process profiles at the most, 1 to 9."],
+  ["period", "A snapshot every", "ms", 10, 10, 60_000, "10 or more. Less time between them shows more and costs more."],
+  ["minDuration", "Only if longer than", "ms", 0, 0, 2_000_000_000, "0 is all of them. What a longer one did before that is not seen."],
 ];
 
 /**

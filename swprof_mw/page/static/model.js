@@ -13,6 +13,7 @@ import { isFramework, mark, place } from "./frames.js";
  * @property {Kind} kind what its own time is
  * @property {boolean} framework
  * @property {Frame[]} children
+ * @property {Frame} [above] that called it
  * @property {number} total ms, all below included
  * @property {Times} times `total` by kind
  * @property {{a: number, b: number}} [sides] of a difference: ms a request in each
@@ -205,6 +206,7 @@ function reckoned(node) {
   node.times[node.kind] = node.own;
   for (const child of node.children) {
     reckoned(child);
+    child.above = node;
     for (const kind of KINDS) node.times[kind] += child.times[kind];
   }
   node.total = KINDS.reduce((sum, kind) => sum + node.times[kind], 0);

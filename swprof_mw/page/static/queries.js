@@ -3,7 +3,8 @@
 import { ask } from "./api.js";
 
 /** @typedef {{id: string, name: string}} Named */
-/** @typedef {Named & {instances: {name: string, language: string}[]}} Service */
+/** @typedef {{name: string, language: string}} Instance */
+/** @typedef {Named & {instances: Instance[]}} Service */
 /** @typedef {{duration: number, start: number, failed: boolean, endpoint: string}} Recent */
 /** @typedef {Named & {recent: Recent[]}} Endpoint */
 /** @typedef {{id: string, serviceName: string, endpointName: string, startTime: number, duration: number,
@@ -78,6 +79,12 @@ export async function services() {
     async (some) => ({ duration: await last(ALIVE), ...ids(some) }),
   );
   return sorted.map((service, number) => ({ ...service, instances: found[number] }));
+}
+
+/** @param {string} service its id @returns {Promise<Instance[]>} its processes that are alive */
+export async function processes(service) {
+  const query = "query($duration: Duration!, $service: ID!){listInstances(duration: $duration, serviceId: $service){name language}}";
+  return (await ask(query, { duration: await last(ALIVE), service })).listInstances;
 }
 
 /** @param {Named[]} some */

@@ -2,7 +2,7 @@
 
 import { fill, h, plural } from "./dom.js";
 import { Together } from "./model.js";
-import { profileView } from "./profile.js";
+import { ProfileView } from "./profile.js";
 
 /** @typedef {{name: string, duration: number, stacks: [number[], number, number][]}} Reported */
 /** @typedef {{frames: string[], profiles: Reported[]}} Content */
@@ -33,8 +33,8 @@ function show() {
   close();
   const chosen = content.profiles.filter((_, number) => boxes[number].box.checked);
   if (!chosen.length) return fill(place, h("p", {}, "Choose a request."));
-  const view = profileView(tree(chosen));
-  close = view.close;
+  const view = new ProfileView(tree(chosen));
+  close = () => view.close();
   fill(place, view.element);
 }
 

@@ -7,7 +7,16 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
-from graphql import GraphQLError, GraphQLResolveInfo, GraphQLSchema, build_schema, execute_sync, parse, validate
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLResolveInfo,
+    GraphQLSchema,
+    build_schema,
+    execute_sync,
+    parse,
+    validate,
+)
 
 from swprof_mw.collector import cost
 from swprof_mw.collector.flat import Flat, Later, View
@@ -41,6 +50,24 @@ class Api:
 
         Raises ``BadRequest`` if ``query`` can not be read, or does not fit the schema.
         """
+        later = Later()
+        result = execute_sync(
+            self._schema,
+            self._document(query),
+            root_value=self._root,
+            variable_values=dict(variables or {}),
+            operation_name=operation or None,
+            context_value=later,
+            field_resolver=_resolve,
+        )
+        later.put(result.data)
+        if not result.errors:
+            return {"data": result.data}
+        told = [_formatted(error) for error in result.errors]
+        # Without a path it was not begun, as for variables that do not fit: then there is no data, not even none.
+        return {"errors": told, "data": result.data} if result.errors[0].path else {"errors": told}
+
+    def _document(self, query: str) -> DocumentNode:
         if len(query) > LONGEST_QUERY:
             raise BadRequest([{"message": f"the query is longer than {LONGEST_QUERY} characters"}])
         try:
@@ -55,22 +82,7 @@ class Api:
             raise BadRequest([{"message": "the query is nested too deeply"}]) from error
         if errors:
             raise BadRequest([_formatted(error) for error in errors])
-        later = Later()
-        result = execute_sync(
-            self._schema,
-            document,
-            root_value=self._root,
-            variable_values=dict(variables or {}),
-            operation_name=operation or None,
-            context_value=later,
-            field_resolver=_resolve,
-        )
-        later.put(result.data)
-        if not result.errors:
-            return {"data": result.data}
-        told = [_formatted(error) for error in result.errors]
-        # Without a path it was not begun, as for variables that do not fit: then there is no data, not even none.
-        return {"errors": told, "data": result.data} if result.errors[0].path else {"errors": told}
+        return document
 
 
 def _resolve(source: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:

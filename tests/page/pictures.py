@@ -62,8 +62,7 @@ def follow(at: Visitor) -> None:
     at.click("#start")
     at.page.locator("li[aria-current=step]:has-text('Waiting for agents')").wait_for()
     keep(at, "waiting")
-    at.page.locator("li[aria-current=step]:has-text('Sampling')").wait_for(timeout=30_000)
-    at.page.locator("td:has-text('%')").first.wait_for()
+    at.page.locator("td:has-text('%')").first.wait_for(timeout=30_000)
     keep(at, "task")
 
 
@@ -86,7 +85,6 @@ def finish(browser: Browser, collector: Collector) -> None:
         with visitor(browser, address + chosen, scheme, width) as at:
             shown(at)
             if name != "difference":
-                at.page.locator("g.frame", has_text="compute_prices").first.wait_for()
                 at.page.locator("#flame").focus()
                 for key in ("ArrowDown", "ArrowDown", "ArrowDown"):
                     at.page.keyboard.press(key)

@@ -6,7 +6,7 @@ import { KINDS } from "./model.js";
 
 /** @typedef {import("./model.js").Frame} Frame */
 
-export const WORDS = { working: "Working", waiting: "Waiting", queued: "Queueing", unsampled: "Not sampled" };
+const WORDS = { working: "Working", waiting: "Waiting", queued: "Queueing", unsampled: "Not sampled" };
 
 const MEANING = {
   working: "Ran on a processor",

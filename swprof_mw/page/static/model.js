@@ -23,7 +23,7 @@ import { isFramework, mark, place } from "./frames.js";
 /** @typedef {{elements: Element[]}[]} Trees as OAP answers them: parents come before their children */
 /** @typedef {{stack: string[], own: number, count: number}} Stack */
 
-export const UNSAMPLED = "not sampled";
+const UNSAMPLED = "not sampled";
 
 /** @type {readonly Kind[]} */
 export const KINDS = ["working", "waiting", "queued", "unsampled"];

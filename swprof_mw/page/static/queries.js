@@ -11,7 +11,7 @@ import { ask } from "./api.js";
  *    minDurationThreshold: number, dumpPeriod: number, maxSamplingCount: number,
  *    logs: {instanceName: string, operationType: string, operationTime: number}[]}} Task */
 /** @typedef {{segment: string, trace: string, instance: string, endpoint: string, method: string, status: string,
- *    start: number, end: number, failed: boolean, period?: number}} Request */
+ *    start: number, end: number, failed: boolean}} Request */
 /** @typedef {{duration: number, minDuration: number, period: number, samples: number}} Limits */
 
 /** Fields at the top of one query; more are refused. */

@@ -11,9 +11,10 @@ import { KINDS, mostly } from "./model.js";
 const OPEN = 40;
 const MOST_CHILDREN = 200;
 
-/** How far a frame is from the one that called it and others, and from one that called nothing else. */
+/** How far a frame is indented below its caller: less in a stack so deep, where that called nothing else. */
 const STEP = 1;
 const CHAINED = 0.25;
+const DEEP = 12;
 
 /** Part of all under which a frame is not opened by itself. */
 const LEAST = 0.02;
@@ -82,7 +83,7 @@ export class Tree {
     const sorted = [...line.frame.children].sort((one, other) => other.total - one.total).slice(0, MOST_CHILDREN);
     this.#insert(
       this.lines.indexOf(line) + 1,
-      sorted.map((child) => this.#line(child, line.depth + 1, line.indent + (sorted.length > 1 ? STEP : CHAINED))),
+      sorted.map((child) => this.#line(child, line.depth + 1, line.indent + (sorted.length > 1 || line.depth < DEEP ? STEP : CHAINED))),
     );
   }
 

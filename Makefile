@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test lint types unit test-oldest test-oap test-tools test-page page-large pictures vendor test-suites test-processes test-hostile test-accuracy bench collector-load outages accuracy accuracy-short retention soak protocol settings clean
+.PHONY: help setup demo test lint types unit test-oldest test-oap test-tools test-page pictures vendor test-suites test-processes test-hostile test-accuracy bench collector-load outages accuracy accuracy-short retention soak protocol settings clean
 
 help:
 	@echo "make demo      profile the three example apps through the embedded collector"
@@ -18,7 +18,7 @@ help:
 	@echo "make test-processes  hundreds of forks, and every server in each of its ways (some minutes)"
 	@echo "make test-hostile  over 20,000 generated requests, answers and tasks: nobody sees a difference (ten minutes)"
 	@echo "make outages   what an outage of the backend costs requests, and whether anything is lost (some minutes)"
-	@echo "make test-oap  the example apps against a real SkyWalking OAP (needs Java 11+ and Maven)"
+	@echo "make test-oap  the example apps and the page over a real SkyWalking OAP (needs Java 11+, Maven and Chromium)"
 	@echo "make test-tools  exports open in speedscope and pprof (needs node, npm and go)"
 	@echo "make test-page  the collector's page in a real browser (needs npm; downloads Chromium if there is none)"
 	@echo "make pictures  write docs/pictures anew"
@@ -67,7 +67,7 @@ test-oldest: .venv-oldest/.done
 	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/oldest.txt
 	touch $@
 
-test-oap: setup
+test-oap: browser
 	$(BIN)/python -m pytest -m oap -q -n 2 --dist worksteal
 
 # Flask's and Starlette's own tests with our middleware in every app (downloads them; some minutes). On other Pythons:
@@ -79,11 +79,8 @@ test-tools: setup
 	$(BIN)/python -m pytest -m tools -q
 
 test-page: browser
-	$(BIN)/python -m pytest -m page -q -n 3 --maxschedchunk 1 tests/page
-
-# How long a profile of 100,000 snapshots takes to open. Its bar of 2 s is not met yet: see docs/page.md.
-page-large: browser
-	$(BIN)/python -m pytest -m page -q -s tests/page/large.py
+	$(BIN)/python -m pytest -m "page and not alone and not oap" -q -n 3 --maxschedchunk 1 tests/page
+	$(BIN)/python -m pytest -m "page and alone" -q -s tests/page
 
 pictures: browser
 	$(BIN)/python -m tests.page.pictures
@@ -120,8 +117,9 @@ BENCHES := request_cost growth sample_cost sampled_load process_cost
 bench: setup
 	status=0; for each in $(BENCHES); do $(BIN)/python -m bench.$$each || status=1; done; exit $$status
 
-collector-load: setup
+collector-load: browser
 	$(BIN)/python -m bench.collector_load
+	$(BIN)/python -m bench.collector_page
 
 retention: setup
 	PYTHONPATH=. $(BIN)/python bench/retention.py

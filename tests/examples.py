@@ -60,17 +60,23 @@ def show_endpoints(example: Example, server: servers.Server, client: OapClient) 
 
 
 class Orders:
-    """Somebody who orders again and again, one after the other: what each answer says of its own time is kept."""
+    """Somebody who orders again and again, one after the other: what each answer says of its own time is kept.
 
-    def __init__(self, server: servers.Server) -> None:
+    Args:
+        server: of the example.
+        pause: seconds between two orders.
+    """
+
+    def __init__(self, server: servers.Server, pause: float = 0.0) -> None:
         self.answers: dict[str, dict[str, float]] = {}
+        self._pause = pause
         self._url = server.url
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._order, daemon=True)
 
     def _order(self) -> None:
         number = 100
-        while not self._stop.is_set():
+        while not self._stop.wait(self._pause):
             number += 1
             path = f"/orders/{number}"
             status, _, body = get(self._url + path)

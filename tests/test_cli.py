@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import io
+import json
+import os
+import pty
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 import uuid
@@ -18,12 +24,13 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import grpc
 import pytest
 
-from swprof_mw.cli import connection, profile, report
+from swprof_mw.cli import as_json, connection, report, waiting
 from swprof_mw.cli.main import main
+from swprof_mw.cli.paint import Paint
 from swprof_mw.cli.progress import Progress
 from swprof_mw.cli.tree import is_framework, render
 from swprof_mw.collector.server import Collector
-from swprof_mw.query.client import Element, OapClient, OapError, Request, Span, service_id
+from swprof_mw.query.client import Element, OapClient, OapError, Request, Span, Task, service_id
 from tests.oap.server import OapServer
 from tests.test_collector import Agent
 
@@ -42,7 +49,7 @@ def agent(collector: Collector) -> Iterator[Agent]:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(profile, "POLL", 0.02)
+    monkeypatch.setattr(waiting, "POLL", 0.02)
 
 
 @contextlib.contextmanager
@@ -103,7 +110,133 @@ def test_profile_ends_when_all_have_finished(
         assert run_profile(collector.url) == 0
     shown = capsys.readouterr()
     assert shown.out.startswith("GET /e 200")
-    assert re.match(r"0 of 5 requests profiled; instances: 0 notified, 0 finished; 1\d\d s left\n", shown.err)
+    assert re.match(r".+; 1\d\d s left\n", shown.err)
+
+
+def test_profile_as_json(collector: Collector, agent: Agent, capsys: pytest.CaptureFixture[str]) -> None:
+    agent.request(0, 1)
+    with working(agent, 2):
+        assert run_profile(collector.url, "--json", "--samples", "2", "--period", "20") == 0
+    printed = capsys.readouterr().out
+    assert printed.count("\n") == 1
+    told = json.loads(printed)
+    first, second = told.pop("requests")
+    task = told["task"].pop("id")
+    assert told == {
+        "format": 1,
+        "task": {"service": "shop", "endpoint": "/e", "duration": 1, "period": 20, "min_duration": 0, "samples": 2},
+    }
+    [listed] = OapClient(collector.url).tasks("shop")
+    assert listed.id == task
+    assert second["start"] == first["start"] + 200
+    segments = [one.entry.segment_id for one in OapClient(collector.url).segments(task) if one.entry]
+    assert [first["segment"], second["segment"]] == segments
+    assert re.fullmatch("[0-9a-f]{32}", first["trace"])
+    named = ("id", "parent", "text", "kind", "duration", "own", "snapshots")
+    rows = [
+        (1, None, "/e", "working", 100, 0, 11),
+        (2, 1, "app.py.view: 1", "working", 100, 30, 11),
+        (3, 2, "app.py.work: 9", "working", 70, 70, 8),
+    ]
+    assert first == {
+        **{key: first[key] for key in ("trace", "segment", "start")},
+        "instance": "one",
+        "endpoint": "/e",
+        "method": "GET",
+        "status": "200",
+        "error": False,
+        "duration": 100,
+        "times": {"working": 100, "waiting": 0, "queued": 0, "unsampled": 0},
+        "tip": None,
+        "frames": [dict(zip(named, row, strict=True)) for row in rows],
+    }
+
+
+def test_json_of_several_trees_and_kinds() -> None:
+    trees = [
+        [Element(1, 0, "/e", 30, 0, 4), Element(2, 1, "[waiting]", 20, 20, 3), Element(3, 1, "[queued]", 10, 10, 2)],
+        [Element(1, 0, "\x00\ud800", 5, -5, 2), Element(2, 1, "b", 10, 10, 2)],
+    ]
+
+    class Some(OapClient):
+        def analyze(self, segment: str, start: int, end: int) -> tuple[str | None, list[list[Element]]]:
+            return "a tip", trees
+
+    requests = [
+        Request("t", "i", (Span(0, -1, "segment", 0, 70, "/e", "Entry", True, True, {}),)),
+        Request("t", "i", ()),
+    ]
+    [told] = as_json.document(Some("http://127.0.0.1"), {}, requests)["requests"]
+    assert (told["tip"], told["error"], told["status"]) == ("a tip", True, "")
+    assert told["times"] == {"working": 10, "waiting": 20, "queued": 10, "unsampled": 30}
+    assert [(one["id"], one["parent"], one["kind"]) for one in told["frames"]] == [
+        (1, None, "working"),
+        (2, 1, "waiting"),
+        (3, 1, "queued"),
+        (4, None, "working"),
+        (5, 4, "working"),
+    ]
+    assert json.loads(json.dumps(told)) == told
+
+
+def test_nothing_profiled_as_json(collector: Collector, agent: Agent, capsys: pytest.CaptureFixture[str]) -> None:
+    agent.request(0, 1)
+    assert run_profile(collector.url, "--timeout", "0.05", "--json") == 1
+    assert json.loads(capsys.readouterr().out)["requests"] == []
+
+
+def on_a_terminal(url: str, **environment: str) -> tuple[int, str]:
+    """The exit status of ``profile`` in a terminal of 60 columns, and what it wrote there."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 60, 0, 0))
+    command = [sys.executable, "-m", "swprof_mw", "profile", "--service", "shop", "--endpoint", "/e", "--oap", url]
+    environ = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS")}
+    with subprocess.Popen(
+        [*command, "--samples", "1", "--settle", "1"],
+        stdout=theirs,
+        stderr=theirs,
+        env={**environ, "TERM": "xterm", **environment},
+    ) as process:
+        os.close(theirs)
+        written = b""
+        with contextlib.suppress(OSError):  # a terminal whose other side is gone
+            while some := os.read(ours, 65_536):
+                written += some
+        os.close(ours)
+        return process.wait(), written.decode().replace("\r\n", "\n")
+
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def test_profile_on_a_terminal(collector: Collector, agent: Agent) -> None:
+    agent.request(0, 1)
+    with working(agent, 1):
+        status, written = on_a_terminal(collector.url)
+    assert status == 0
+    *states, shown = written.split("\r")
+    assert any(state.startswith("waiting for agents, which ask for tasks every 20 s") for state in states)
+    assert any(state.startswith("1 request profiled, 11 snapshots; waiting for the last") for state in states)
+    assert all(len(state) < 60 for state in states)
+    assert states[-1].strip() == ""
+    lines = shown.splitlines()
+    assert lines[0].startswith("\x1b[1mGET /e 200")
+    assert lines[2].endswith("\x1b[1;33mown  30.0 %     30 ms\x1b[0m    \x1b[1mapp.py.view: 1\x1b[0m")
+    assert [COLOUR.sub("", line) for line in lines[1:]] == [
+        "100.0 %    100 ms                          /e",
+        "100.0 %    100 ms  own  30.0 %     30 ms    app.py.view: 1",
+        " 70.0 %     70 ms  own  70.0 %     70 ms      app.py.work: 9",
+    ]
+
+
+@pytest.mark.parametrize("plain", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_a_terminal_without_colours(collector: Collector, agent: Agent, plain: dict[str, str]) -> None:
+    agent.request(0, 1)
+    with working(agent, 1):
+        status, written = on_a_terminal(collector.url, **plain)
+    assert status == 0
+    assert "app.py.work: 9" in written
+    assert "\x1b" not in written
 
 
 def test_nothing_profiled(collector: Collector, agent: Agent, capsys: pytest.CaptureFixture[str]) -> None:
@@ -433,6 +566,26 @@ def test_framework_frames_are_folded() -> None:
     ]
 
 
+def test_colours() -> None:
+    rows = [
+        (0, "/e", 100),
+        (1, "[waiting]", 40),
+        (1, "[queued]", 5),
+        (1, "flask/app.py.f: 1", 9),
+        (1, "a.py.f\x1b: 1", 8),
+    ]
+    plain, coloured = (render(elements(*rows), 100, paint=paint) for paint in (Paint(), Paint(True)))
+    assert [COLOUR.sub("", line) for line in coloured] == plain
+    assert [line.partition("ms  ")[2] for line in coloured] == [
+        "\x1b[1;33mown  38.0 %     38 ms\x1b[0m  \x1b[1m/e\x1b[0m",
+        "\x1b[1;36mown  40.0 %     40 ms\x1b[0m    \x1b[1;36m[waiting]\x1b[0m",
+        "\x1b[33mown   9.0 %      9 ms\x1b[0m    \x1b[2mflask/app.py.f: 1\x1b[0m",
+        "\x1b[33mown   8.0 %      8 ms\x1b[0m    a.py.f\\x1b: 1",
+        "\x1b[35mown   5.0 %      5 ms\x1b[0m    \x1b[35m[queued]\x1b[0m",
+    ]
+    assert render(elements(*CHAIN), 100, paint=Paint(True))[1].endswith("\x1b[2m… 3 framework frames\x1b[0m")
+
+
 def test_every_frame_on_demand() -> None:
     lines = render(elements(*CHAIN), 100, full=True)
     assert len(lines) == len(CHAIN)
@@ -483,6 +636,25 @@ def test_progress_on_a_terminal() -> None:
         shown.show("long text")
         shown.show("short")
     assert stream.getvalue() == "\rlong text\rshort    \r     \r"
+
+
+def task(*, notified: str = "", finished: str = "") -> Task:
+    """One of which these processes, a letter each, have said so."""
+    return Task("t", "/e", 0, 1, frozenset(notified), frozenset(finished))
+
+
+@pytest.mark.parametrize(
+    ("at", "listed", "text"),
+    [
+        (None, 0, "waiting for agents, which ask for tasks every 20 s"),
+        (task(), 0, "waiting for agents, which ask for tasks every 20 s"),
+        (task(notified="a"), 0, "1 process took the task, no request came yet: visit the endpoint"),
+        (task(notified="ab", finished="a"), 1, "sampling: 1 of 5 requests profiled in 2 processes"),
+        (task(notified="ab", finished="ab"), 1, "finished: 1 request profiled in 2 processes"),
+    ],
+)
+def test_the_words_of_the_progress(at: Task | None, listed: int, text: str) -> None:
+    assert waiting.progress(at, listed, 5) == text
 
 
 def test_progress_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:

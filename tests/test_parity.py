@@ -453,6 +453,39 @@ def test_the_forms_of_a_time(told: Told, form: type) -> None:
     assert answer["getSegmentsProfileAnalyze"] == {"tip": None, "trees": [{"elements": [{"count": 1}] * 2}]}
 
 
+ROOT = {"id": "1", "text": "e", "count": 10}
+CHILDREN = [{"id": "2", "text": "a", "count": 5}, {"id": "3", "text": "b", "count": 5}]
+
+
+@pytest.mark.parametrize(
+    ("selection", "more"),
+    [
+        ("elements{id text: codeSignature count}", {}),
+        ("elements{id} elements{text: codeSignature count id}", {}),
+        ("elements{...f text: codeSignature}", {}),
+        ("elements{id ... on ProfileStackElement{text: codeSignature} count}", {}),
+        ("elements{id text: codeSignature count duration @skip(if: true)}", {}),
+        ("elements{id text: codeSignature count duration @include(if: $no)}", {}),
+        ("...g", {}),
+        ("elements{kind: __typename id text: codeSignature count}", {"kind": "ProfileStackElement"}),
+    ],
+)
+def test_the_forms_of_a_selection(told: Told, selection: str, more: dict[str, str]) -> None:
+    text = (
+        "query($q: [SegmentProfileAnalyzeQuery!]!, $no: Boolean!)"
+        f"{{found: getSegmentsProfileAnalyze(queries: $q){{trees{{{selection}}} tip @include(if: $no) ...t}}}}"
+        "fragment f on ProfileStackElement{id count} fragment g on ProfileStackTree{elements{...f text: codeSignature}}"
+        "fragment t on ProfileAnalyzation{again: trees{...g} nothing: tip}"
+    )
+    found = told.client.query(text, q=[told.stretch("plain")], no=False)["found"]
+    elements = [{**more, **one} for one in (ROOT, *CHILDREN)]
+    assert found == {
+        "trees": [{"elements": elements}],
+        "again": [{"elements": [ROOT, *CHILDREN]}],
+        "nothing": None,
+    }
+
+
 # What is no query, or a bad one
 
 STRETCH = {"segmentId": "x", "timeRange": {"start": 0, "end": 1}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -64,6 +65,8 @@ def run(chosen: argparse.Namespace) -> int:
         print(f"page     {serving.address(collector.page, token)}", flush=True)
         if chosen.open:
             serving.open_browser(collector.page)
+        gc.collect()
+        gc.freeze()  # what is here by now stays: there is no need to look at it during each large query
         wait()
     return 0
 

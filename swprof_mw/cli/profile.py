@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from swprof_mw.cli import connection, report
+from swprof_mw.cli import as_json, connection, report
 from swprof_mw.cli.error import CommandError
+from swprof_mw.cli.paint import paint_for
 from swprof_mw.cli.progress import Progress
+from swprof_mw.cli.waiting import GRACE, SETTLE, Wait
 from swprof_mw.export.visible import visible
 from swprof_mw.query.client import OapClient, OapError, Request, TaskRefused
-
-POLL = 0.5
-"""Seconds between two looks."""
-
-GRACE = 45.0
-"""Seconds after a task's end: agents ask every 20 s, OAP refreshes its answers every 10 s and stores a bit later."""
-
-SETTLE = 3.0
-"""Seconds without anything new, after which no more is expected; OAP stores what it is sent every 2 s or so."""
 
 NOTHING = 1
 
@@ -40,7 +31,9 @@ def add(commands: Any) -> None:
     parser.add_argument("--timeout", type=float, help=f"to wait at most, s (the duration and {GRACE:.0f} s)")
     parser.add_argument("--settle", type=float, default=SETTLE, help="to wait for late snapshots, s (%(default)s)")
     parser.add_argument("--unlisted", action="store_true", help="accept an endpoint that is not listed: a single path")
-    parser.add_argument("--full", action="store_true", help="show every frame")
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument("--full", action="store_true", help="show every frame")
+    shown.add_argument("--json", action="store_true", help="print one JSON object, for programs")
     parser.set_defaults(run=run)
 
 
@@ -51,15 +44,25 @@ def run(chosen: argparse.Namespace) -> int:
         _check(client, chosen)
         task_id = _create(client, chosen)
         with Progress(sys.stderr) as progress:
-            requests = _Wait(client, chosen, task_id, progress.show).requests()
-        for line in report.lines(client, requests, full=chosen.full):
-            print(line)
+            wait = Wait(client, chosen.service, task_id, chosen.samples, chosen.settle, progress.show)
+            requests = wait.requests(chosen.duration * 60 + GRACE if chosen.timeout is None else chosen.timeout)
+        _print(client, chosen, task_id, requests)
     except OapError as error:
         raise CommandError(str(error)) from error
     if not requests:
         print(f"no request of {visible(chosen.endpoint)} was profiled", file=sys.stderr)
         return NOTHING
     return 0
+
+
+def _print(client: OapClient, chosen: argparse.Namespace, task_id: str, requests: list[Request]) -> None:
+    if chosen.json:
+        asked = ("service", "endpoint", "duration", "period", "min_duration", "samples")
+        task = {"id": task_id, **{name: getattr(chosen, name) for name in asked}}
+        print(json.dumps(as_json.document(client, task, requests)))
+        return
+    for line in report.lines(client, requests, full=chosen.full, paint=paint_for(sys.stdout)):
+        print(line)
 
 
 def _check(client: OapClient, chosen: argparse.Namespace) -> None:
@@ -90,40 +93,3 @@ def _create(client: OapClient, chosen: argparse.Namespace) -> str:
         )
     except TaskRefused as error:
         raise CommandError(f"the task was refused: {error}") from error
-
-
-@dataclass(frozen=True)
-class _Wait:
-    client: OapClient
-    chosen: argparse.Namespace
-    task_id: str
-    show: Callable[[str], None]
-
-    def requests(self) -> list[Request]:
-        """What was profiled, once the samples are listed, all instances have finished or the time is over."""
-        timeout = self.chosen.timeout
-        latest = time.monotonic() + (self.chosen.duration * 60 + GRACE if timeout is None else timeout)
-        while not self._complete(latest - time.monotonic()):
-            time.sleep(min(POLL, max(latest - time.monotonic(), 0)))
-        return self._settled()
-
-    def _complete(self, left: float) -> bool:
-        task = next((task for task in self.client.tasks(self.chosen.service) if task.id == self.task_id), None)
-        notified, finished = (task.notified, task.finished) if task else (frozenset(), frozenset())
-        listed = len(self.client.segments(self.task_id))
-        self.show(
-            f"{listed} of {self.chosen.samples} requests profiled; instances: {len(notified)} notified, "
-            f"{len(finished)} finished; {max(left, 0):.0f} s left"
-        )
-        return listed >= self.chosen.samples or (bool(notified) and notified <= finished) or left <= 0
-
-    def _settled(self) -> list[Request]:
-        """Segments and snapshots come by different ways: what is listed first may still be growing."""
-        requests = self.client.segments(self.task_id)
-        size, since = report.size(self.client, requests), time.monotonic()
-        while time.monotonic() - since < self.chosen.settle:
-            time.sleep(min(POLL, self.chosen.settle))
-            requests = self.client.segments(self.task_id)
-            if (newer := report.size(self.client, requests)) != size:
-                size, since = newer, time.monotonic()
-        return requests

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
 from types import TracebackType
 from typing import TextIO
 
 EVERY = 5.0
 """Seconds between two lines where lines stay."""
+
+COLUMNS = 80
+"""Of a terminal that does not say."""
 
 
 class Progress:
@@ -22,6 +26,7 @@ class Progress:
     def show(self, text: str) -> None:
         """Say where we are."""
         if self._terminal:
+            text = text[: _columns(self._stream) - 1]  # one that wraps could not be written over
             self._stream.write("\r" + text.ljust(self._width))
             self._width = len(text)
         elif time.monotonic() - self._last >= EVERY:
@@ -39,3 +44,10 @@ class Progress:
         if self._terminal:
             self._stream.write("\r" + " " * self._width + "\r")
             self._stream.flush()
+
+
+def _columns(terminal: TextIO) -> int:
+    try:
+        return os.get_terminal_size(terminal.fileno()).columns or COLUMNS
+    except OSError:
+        return COLUMNS

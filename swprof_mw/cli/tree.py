@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from swprof_mw.cli.paint import BOLD, CYAN, DIM, MAGENTA, PLAIN, YELLOW, Paint
+from swprof_mw.export.frame import MARKS, kind
 from swprof_mw.export.visible import visible
 from swprof_mw.query.client import Element
 
@@ -43,6 +45,12 @@ FOLDED_FROM = 2
 LEAST_SHARE = 0.005
 """Of the whole; what is smaller is noise of the sampling and left out, unless all is asked for."""
 
+MUCH = 0.1
+"""Of the whole; frames with so much time of their own stand out."""
+
+COLOURS = {"working": YELLOW, "waiting": CYAN, "queued": MAGENTA}
+"""Of the time of a frame's own, by what it is."""
+
 _PLACE = re.compile(r"(?:^|.*/)(?:site-packages|dist-packages|lib/python3[^/]*)/")
 
 
@@ -52,13 +60,14 @@ class _Node:
     children: list[_Node] = field(default_factory=list)
 
 
-def render(elements: Iterable[Element], whole: int, *, full: bool = False) -> list[str]:
+def render(elements: Iterable[Element], whole: int, *, full: bool = False, paint: Paint = PLAIN) -> list[str]:
     """The lines of one tree: share of the whole and ms of each node, the same of its own part, and its frame.
 
     Args:
         elements: of one tree, in any order.
         whole: what 100 % is; the request's duration.
         full: show every frame, however short, and fold none.
+        paint: for colours.
     """
     lines: list[str] = []
     waiting = [(root, 0) for root in reversed(_roots(elements))]
@@ -67,10 +76,11 @@ def render(elements: Iterable[Element], whole: int, *, full: bool = False) -> li
         node, depth = waiting.pop()
         chain = [] if full else _chain(node)
         if len(chain) >= FOLDED_FROM:
-            lines.append(_line(node.element, whole, depth, f"… {len(chain)} framework frames"))
+            frame = paint(f"… {len(chain)} framework frames", DIM)
+            lines.append(_line(node.element, whole, depth, frame, paint))
             waiting.append((chain[-1].children[0], depth + 1))
             continue
-        lines.append(_line(node.element, whole, depth, node.element.code_signature))
+        lines.append(_line(node.element, whole, depth, _frame(node.element, whole, paint), paint))
         shown = sorted(node.children, key=lambda child: child.element.duration)
         waiting.extend((child, depth + 1) for child in shown if child.element.duration >= least)
     return lines
@@ -106,9 +116,26 @@ def _chain(node: _Node) -> Sequence[_Node]:
     return chain
 
 
-def _line(element: Element, whole: int, depth: int, text: str) -> str:
+def _line(element: Element, whole: int, depth: int, frame: str, paint: Paint) -> str:
     own = f"own {_share(element.own, whole)} {element.own:6d} ms" if element.own else " " * 22
-    return f"{_share(element.duration, whole)} {element.duration:6d} ms  {own}  {'  ' * depth}{visible(text)}"
+    own = paint(own, *_style(element, whole)) if element.own else own
+    return f"{_share(element.duration, whole)} {element.duration:6d} ms  {own}  {'  ' * depth}{frame}"
+
+
+def _frame(element: Element, whole: int, paint: Paint) -> str:
+    """Marks have the colour of what they say, the framework's frames are dim, those with much own time stand out."""
+    text = element.code_signature
+    if text in MARKS:
+        return paint(text, *_style(element, whole))
+    if is_framework(text):
+        return paint(visible(text), DIM)
+    return paint(visible(text), *([BOLD] if element.own >= MUCH * whole else []))
+
+
+def _style(element: Element, whole: int) -> tuple[str, ...]:
+    """Of the time that is a frame's own."""
+    colour = COLOURS[kind(element.code_signature)]
+    return (BOLD, colour) if element.own >= MUCH * whole else (colour,)
 
 
 def _share(part: int, whole: int) -> str:

@@ -6,9 +6,10 @@ Pure functions over ``Snapshot``; all times are ms.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from swprof_mw.collector.records import Snapshot, Stack, within_int
+from swprof_mw.collector.forest import Forest
+from swprof_mw.collector.records import INT_RANGE, Snapshot, within_int
 
 MAX_SNAPSHOTS = 12_000
 """Snapshots of one segment that an analysis looks at; the rest is left out, and the tip says so."""
@@ -59,9 +60,27 @@ class Element:
 
 @dataclass(frozen=True)
 class Tree:
-    """The elements under one first code signature, parents before their children."""
+    """The elements under one first code signature, parents before their children: columns of what ``Element`` has.
 
-    elements: list[Element]
+    There may be tens of thousands of elements, and as many objects would keep the garbage collector busy.
+    """
+
+    parent_ids: Sequence[int]
+    code_signatures: Sequence[str]
+    durations: Sequence[int]
+    durations_child_excluded: Sequence[int]
+    counts: Sequence[int]
+
+    @property
+    def ids(self) -> range:
+        """From 1 on."""
+        return range(1, len(self.parent_ids) + 1)
+
+    @property
+    def elements(self) -> list[Element]:
+        """The same as objects."""
+        times = self.durations, self.durations_child_excluded
+        return list(map(Element, self.ids, self.parent_ids, self.code_signatures, *times, self.counts))
 
 
 @dataclass(frozen=True)
@@ -85,30 +104,6 @@ class _Run:
         return snapshot.sequence == self.last.sequence + 1 and snapshot.stack == self.first.stack
 
 
-@dataclass(slots=True)
-class _Node:
-    code_signature: str
-    children: dict[str, _Node] = field(default_factory=dict)
-    duration: int = 0
-    count: int = 0
-    last: Snapshot | None = None
-
-    def child(self, code_signature: str) -> _Node:
-        child = self.children.get(code_signature)
-        if child is None:
-            child = self.children[code_signature] = _Node(code_signature)
-        return child
-
-    def add(self, run: _Run) -> None:
-        """A run that holds this node; runs come in order of their numbers."""
-        if self.last is not None and self.last.sequence == run.first.sequence - 1:
-            self.duration += run.last.time - self.last.time
-        else:
-            self.duration += run.last.time - run.first.time
-        self.count += run.count
-        self.last = run.last
-
-
 def analyze(stretches: Iterable[Stretch]) -> Analysis:
     """One analysis of several stretches together.
 
@@ -120,7 +115,7 @@ def analyze(stretches: Iterable[Stretch]) -> Analysis:
     for stretch in stretches:
         for snapshot in stretch.chosen():
             chosen.setdefault(snapshot.sequence, snapshot)
-    return Analysis(_tip(stretches), [Tree(_elements(root)) for root in _roots(chosen.values())])
+    return Analysis(_tip(stretches), _trees(_forest(chosen.values())))
 
 
 def _tip(stretches: Iterable[Stretch]) -> str | None:
@@ -130,22 +125,29 @@ def _tip(stretches: Iterable[Stretch]) -> str | None:
     return f"Out of snapshot analyze limit, {found} snapshots found, but analysis first {MAX_SNAPSHOTS} snapshots only."
 
 
-def _roots(snapshots: Collection[Snapshot]) -> list[_Node]:
-    above = _Node("")
+def _forest(snapshots: Collection[Snapshot]) -> Forest:
+    forest = Forest()
     # The order of the trees is that in which they come in; the times are those between neighbouring numbers.
-    paths = {stack: _path(above, stack) for stack in dict.fromkeys(snapshot.stack for snapshot in snapshots)}
+    paths = {stack: forest.path(stack) for stack in dict.fromkeys(snapshot.stack for snapshot in snapshots)}
+    before: _Run | None = None
     for run in _runs(sorted(snapshots, key=_sequence)):
-        for node in paths[run.first.stack]:
-            node.add(run)
-    return list(above.children.values())
+        path = paths[run.first.stack]
+        forest.own[path[-1]] += run.last.time - run.first.time
+        forest.counts[path[-1]] += run.count
+        if before is not None and before.last.sequence == run.first.sequence - 1:
+            forest.own[_shared(paths[before.first.stack], path)] += run.first.time - before.last.time
+        before = run
+    return forest
 
 
-def _path(above: _Node, stack: Stack) -> list[_Node]:
-    path = []
-    for code_signature in stack:
-        above = above.child(code_signature)
-        path.append(above)
-    return path
+def _shared(one: list[int], other: list[int]) -> int:
+    """The innermost node of two paths that both hold."""
+    shared = 0
+    for left, right in zip(one, other, strict=False):
+        if left != right:
+            break
+        shared = left
+    return shared
 
 
 def _runs(ordered: Iterable[Snapshot]) -> Iterator[_Run]:
@@ -162,17 +164,29 @@ def _runs(ordered: Iterable[Snapshot]) -> Iterator[_Run]:
         yield run
 
 
-def _elements(root: _Node) -> list[Element]:
-    elements: list[Element] = []
-    waiting = [(root, 0)]
-    for number, (node, parent_id) in enumerate(waiting, start=1):  # grows while it is walked: level by level
-        children = node.children.values()
-        waiting.extend((child, number) for child in children)
-        own = node.duration - sum(child.duration for child in children)
-        # A clock that was far off makes one number wrong, not all of the answer.
-        times = within_int(node.duration), within_int(own)
-        elements.append(Element(number, parent_id, node.code_signature, *times, node.count))
-    return elements
+def _trees(forest: Forest) -> list[Tree]:
+    times = _within_int(forest.totals(forest.own)), _within_int(forest.own)
+    counts = forest.totals(forest.counts)
+    return [_tree(forest, root, *times, counts) for root in forest.children[0].values()]
+
+
+def _within_int(numbers: list[int]) -> list[int]:
+    """A clock that was far off makes one number wrong, not all of the answer."""
+    if min(numbers) >= -INT_RANGE and max(numbers) <= INT_RANGE:
+        return numbers
+    return [within_int(number) for number in numbers]
+
+
+def _tree(forest: Forest, root: int, durations: list[int], own: list[int], counts: list[int]) -> Tree:
+    nodes = forest.below(root)
+    ids = {0: 0, **{node: number for number, node in enumerate(nodes, start=1)}}
+    return Tree(
+        parent_ids=[ids[forest.parents[node]] for node in nodes],
+        code_signatures=[forest.texts[node] for node in nodes],
+        durations=[durations[node] for node in nodes],
+        durations_child_excluded=[own[node] for node in nodes],
+        counts=[counts[node] for node in nodes],
+    )
 
 
 def _sequence(snapshot: Snapshot) -> int:

@@ -7,12 +7,21 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
-from graphql import GraphQLError, GraphQLResolveInfo, GraphQLSchema, build_schema, execute_sync, parse, validate
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLResolveInfo,
+    GraphQLSchema,
+    build_schema,
+    execute_sync,
+    parse,
+    validate,
+)
 
 from swprof_mw.collector import cost
+from swprof_mw.collector.flat import Flat, Later, View
 from swprof_mw.collector.resolvers import Resolvers
 from swprof_mw.collector.store import Store
-from swprof_mw.collector.views import View
 
 logger = logging.getLogger("swprof_mw")
 
@@ -41,6 +50,24 @@ class Api:
 
         Raises ``BadRequest`` if ``query`` can not be read, or does not fit the schema.
         """
+        later = Later()
+        result = execute_sync(
+            self._schema,
+            self._document(query),
+            root_value=self._root,
+            variable_values=dict(variables or {}),
+            operation_name=operation or None,
+            context_value=later,
+            field_resolver=_resolve,
+        )
+        later.put(result.data)
+        if not result.errors:
+            return {"data": result.data}
+        told = [_formatted(error) for error in result.errors]
+        # Without a path it was not begun, as for variables that do not fit: then there is no data, not even none.
+        return {"errors": told, "data": result.data} if result.errors[0].path else {"errors": told}
+
+    def _document(self, query: str) -> DocumentNode:
         if len(query) > LONGEST_QUERY:
             raise BadRequest([{"message": f"the query is longer than {LONGEST_QUERY} characters"}])
         try:
@@ -55,26 +82,15 @@ class Api:
             raise BadRequest([{"message": "the query is nested too deeply"}]) from error
         if errors:
             raise BadRequest([_formatted(error) for error in errors])
-        result = execute_sync(
-            self._schema,
-            document,
-            root_value=self._root,
-            variable_values=dict(variables or {}),
-            operation_name=operation or None,
-            field_resolver=_resolve,
-        )
-        if not result.errors:
-            return {"data": result.data}
-        told = [_formatted(error) for error in result.errors]
-        # Without a path it was not begun, as for variables that do not fit: then there is no data, not even none.
-        return {"errors": told, "data": result.data} if result.errors[0].path else {"errors": told}
+        return document
 
 
 def _resolve(source: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
     """A field of the root is the method of that name, any other a key."""
     if isinstance(source, Resolvers):
         return getattr(source, info.field_name)(**arguments)
-    return source[info.field_name]
+    value = source[info.field_name]
+    return info.context.leave(value, info) if isinstance(value, Flat) else value
 
 
 def _formatted(error: GraphQLError) -> View:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 from swprof_mw.collector import ids
 
@@ -30,8 +31,7 @@ def weigh(pairs: KeyValues) -> int:
     return sum(_PAIR + sys.getsizeof(key) + sys.getsizeof(value) for key, value in pairs)
 
 
-@dataclass(frozen=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """One stack of a profiled request: ``sequence`` numbers a segment's snapshots, ``stack`` is outermost first."""
 
     task_id: str

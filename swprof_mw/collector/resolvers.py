@@ -9,9 +9,9 @@ from typing import Any
 from swprof_mw import __version__
 from swprof_mw.collector import analysis, ids, period, tasks, traces, views
 from swprof_mw.collector.errors import StoreError
+from swprof_mw.collector.flat import View
 from swprof_mw.collector.records import MINUTE
 from swprof_mw.collector.store import Store
-from swprof_mw.collector.views import View
 
 LONG_RANGE = 2**63
 """GraphQL's ``Long`` is from minus this to below it."""

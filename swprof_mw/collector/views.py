@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from swprof_mw.collector import ids
-from swprof_mw.collector.analysis import Analysis, Element
+from swprof_mw.collector.analysis import Analysis, Tree
+from swprof_mw.collector.flat import Flat, View
 from swprof_mw.collector.records import Endpoint, Instance, KeyValues, Segment, Service, Span, Task, TaskLog
-
-View = dict[str, Any]
 
 OPERATIONS = {"NOTIFIED": 1, "EXECUTION_FINISHED": 2}
 """OAP's numbers of what an instance can do with a task; they are part of a log's id."""
@@ -127,15 +125,17 @@ def _pairs(pairs: KeyValues) -> list[View]:
 
 def analysis(one: Analysis) -> View:
     """``ProfileAnalyzation``."""
-    return {"tip": one.tip, "trees": [{"elements": [_element(each) for each in tree.elements]} for tree in one.trees]}
+    return {"tip": one.tip, "trees": [{"elements": _elements(tree)} for tree in one.trees]}
 
 
-def _element(one: Element) -> View:
-    return {
-        "id": one.id,
-        "parentId": one.parent_id,
-        "codeSignature": one.code_signature,
-        "duration": one.duration,
-        "durationChildExcluded": one.duration_child_excluded,
-        "count": one.count,
-    }
+def _elements(one: Tree) -> Flat:
+    return Flat(
+        {
+            "id": list(map(str, one.ids)),
+            "parentId": list(map(str, one.parent_ids)),
+            "codeSignature": one.code_signatures,
+            "duration": one.durations,
+            "durationChildExcluded": one.durations_child_excluded,
+            "count": one.counts,
+        }
+    )

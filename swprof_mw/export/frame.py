@@ -1,4 +1,4 @@
-"""A code signature taken apart: ``FILE.FUNCTION: LINE``, as ``profiling.signature`` writes it."""
+"""A code signature taken apart: ``FILE.FUNCTION: LINE``, as ``profiling.signature`` writes it, or a mark."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from swprof_mw.export.visible import visible
 
 NAMELESS = "(no name)"
 """Stands for an empty code signature: tools take an empty name for none at all."""
+
+WORKING = "working"
+MARKS = {"[waiting]": "waiting", "[queued]": "queued"}
+"""What a request did that a stack ends in, where it did not work."""
 
 # Both parts may have dots, so the file ends where a known suffix does; or it has no dot, as a script without a suffix.
 # ``<frozen runpy>`` and its like are files too. Functions have no slash: what stands before the last one is the path.
@@ -39,3 +43,8 @@ def frame(code_signature: str) -> Frame:
     place, _, line = shown.rpartition(": ")
     found = _PLACE.fullmatch(place) if _LINE.fullmatch(line) else None
     return Frame(found["function"], found["file"], int(line)) if found else Frame(shown)
+
+
+def kind(code_signature: str) -> str:
+    """What a frame's own time is: ``working``, ``waiting`` or ``queued``."""
+    return MARKS.get(code_signature, WORKING)

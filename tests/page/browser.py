@@ -5,17 +5,18 @@ from __future__ import annotations
 import fcntl
 import functools
 import hashlib
+import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserType, ConsoleMessage, Dialog, Error, Page
+from playwright.sync_api import Browser, BrowserType, ConsoleMessage, Dialog, Error, Page, Route
 
 from tests.environments import CACHE
 
@@ -24,11 +25,15 @@ WEB = ROOT / "scripts" / "web"
 SYSTEM = ("chromium", "chromium-browser", "google-chrome")
 
 
+def executable() -> str | None:
+    """The system's Chromium, or none for the one that ``playwright install chromium`` has put there."""
+    return next(filter(None, map(shutil.which, SYSTEM)), None)
+
+
 def launched(kind: BrowserType) -> Browser:
-    """Chromium: the system's, or the one that ``playwright install chromium`` has put there."""
-    found = next(filter(None, map(shutil.which, SYSTEM)), None)
+    """A browser: whichever Chromium there is."""
     try:
-        return kind.launch(executable_path=found)
+        return kind.launch(executable_path=executable())
     except Error as error:
         raise AssertionError(f"no Chromium: make test-page installs one; none of {SYSTEM} on the path") from error
 
@@ -70,6 +75,17 @@ class Visitor:
     def text(self, selector: str = "main") -> str:
         """What is read there."""
         return self.page.locator(selector).first.inner_text()
+
+    def change(self, query: str, changed: Callable[[Any], Any]) -> None:
+        """Let the server's answers to queries that hold that text be changed ones."""
+
+        def answer(route: Route) -> None:
+            if query not in json.loads(route.request.post_data or "{}").get("query", ""):
+                return route.fallback()
+            response = route.fetch()
+            return route.fulfill(response=response, json=changed(response.json()))
+
+        self.page.route("**/graphql", answer)
 
     def violations(self) -> list[str]:
         """What axe-core finds wrong in the state that is shown."""

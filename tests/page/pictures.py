@@ -19,6 +19,8 @@ DIRECTORY = ROOT / "docs" / "pictures"
 EXAMPLE = EXAMPLES[2]
 GRPC, HTTP = 11800, 12800
 """The ports that a user sees."""
+REQUESTS = 5
+"""That the form suggests."""
 
 
 def keep(visitor: Visitor, name: str) -> None:
@@ -44,6 +46,7 @@ def begin(browser: Browser, collector: Collector) -> None:
             show_endpoints(EXAMPLE, server, OapClient(collector.url))
             with Orders(server), Orders(server):
                 follow(at)
+                eventually(lambda: len(profiled(OapClient(collector.url))[1]) == REQUESTS, "all requests are there", 60)
 
 
 def follow(at: Visitor) -> None:
@@ -57,18 +60,22 @@ def follow(at: Visitor) -> None:
     at.click("#profile-0")
     at.page.screenshot(path=DIRECTORY / "form.png")
     at.click("#start")
-    at.page.locator("li[aria-current=step]:has-text('Sampling')").wait_for(timeout=30_000)
-    at.page.locator("td:has-text('%')").first.wait_for()
+    at.page.locator("li[aria-current=step]:has-text('Waiting for agents')").wait_for()
+    keep(at, "waiting")
+    at.page.locator("td:has-text('%')").first.wait_for(timeout=30_000)
     keep(at, "task")
+
+
+def profiled(client: OapClient) -> tuple[str, list[str]]:
+    """The task, and the segments of its requests so far."""
+    (task,) = client.tasks(EXAMPLE.service)
+    return task.id, [one.entry.segment_id for one in client.segments(task.id) if one.entry]
 
 
 def finish(browser: Browser, collector: Collector) -> None:
     """What was profiled."""
-    client = OapClient(collector.url)
-    (task,) = client.tasks(EXAMPLE.service)
-    eventually(lambda: len(client.segments(task.id)) == 5, "all requests are there")
-    segments = [one.entry.segment_id for one in client.segments(task.id) if one.entry]
-    address = f"{collector.page}#/profile/{service_id(EXAMPLE.service)}/{task.id}?a="
+    task, segments = profiled(OapClient(collector.url))
+    address = f"{collector.page}#/profile/{service_id(EXAMPLE.service)}/{task}?a="
     for name, chosen, scheme, width in (
         ("request", segments[0], "light", 1100),
         ("dark", ",".join(segments), "dark", 1100),
@@ -78,7 +85,6 @@ def finish(browser: Browser, collector: Collector) -> None:
         with visitor(browser, address + chosen, scheme, width) as at:
             shown(at)
             if name != "difference":
-                at.page.locator("g.frame", has_text="compute_prices").first.wait_for()
                 at.page.locator("#flame").focus()
                 for key in ("ArrowDown", "ArrowDown", "ArrowDown"):
                     at.page.keyboard.press(key)
@@ -98,12 +104,22 @@ def report(browser: Browser, at: Visitor) -> None:
         keep(opened, "report")
 
 
+def locked(browser: Browser) -> None:
+    """A server that asks for a token."""
+    with Collector(GRPC, HTTP, token="t0ken") as collector, visitor(browser, collector.page) as at:
+        at.page.locator("#token").wait_for()
+        keep(at, "token")
+        at.trouble.clear()  # the browser tells of each 401
+
+
 def main() -> None:
     """Write all of them."""
     DIRECTORY.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright, launched(playwright.chromium) as browser, Collector(GRPC, HTTP) as collector:
         begin(browser, collector)
         finish(browser, collector)
+    with sync_playwright() as playwright, launched(playwright.chromium) as browser:
+        locked(browser)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -11,10 +13,14 @@ import grpc
 
 from swprof_mw.collector.server import Collector
 from swprof_mw.query.client import OapClient, service_id
+from tests.oap.server import OapServer
 from tests.page.browser import environment
 from tests.test_collector import Agent
 
 Stack = list[str]
+
+OAP_PATIENCE = 2.0
+"""A real OAP lists services anew every 10 s, hands out tasks within 12 s, and stores what it is sent within some."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,19 @@ def site() -> Iterator[Site]:
         return
     with Collector(0, 0) as collector:
         yield Site(collector.page, collector.backend)
+
+
+@contextlib.contextmanager
+def over(oap: OapServer) -> Iterator[Site]:
+    """The page over a real OAP, as ``python -m swprof_mw ui`` shows it."""
+    command = [sys.executable, "-m", "swprof_mw", "ui", "--oap", oap.url, "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline().split() == ["OAP", oap.url]
+            yield Site(process.stdout.readline().split()[1], oap.grpc_address, OAP_PATIENCE)
+        finally:
+            process.terminate()
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,11 @@ def shown(visitor: Visitor) -> None:
     visitor.page.locator("g.frame .d3-flame-graph-label:not(:empty)").first.wait_for()
 
 
+def is_wider_than_the_screen(visitor: Visitor) -> bool:
+    """Whether the page as a whole scrolls sideways."""
+    return bool(visitor.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
+
+
 STATES: Mapping[str, Opening] = {
     one.__name__: one for one in (services, service, form, refused, task, profile, frame, part, difference, nothing)
 }

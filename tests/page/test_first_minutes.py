@@ -10,9 +10,10 @@ import pytest
 
 from tests.examples import DIRECTORY, EXAMPLES, Example, Orders
 from tests.load import get
+from tests.oap.server import OapServer
 from tests.page.browser import Visitor
 from tests.page.conftest import Visiting
-from tests.page.site import Site, site
+from tests.page.site import Site, over, site
 from tests.servers import Server, start
 
 CLICKS = 4
@@ -36,27 +37,41 @@ def to_the_flame_graph(visitor: Visitor, example: Example, patience: float) -> N
     visitor.page.locator("g.frame").first.wait_for(timeout=5000 * patience)
 
 
+def first_minutes(visitor: Visitor, here: Site, example: Example) -> float:
+    """From nothing to the slow line; the seconds from the app's first request to the flame graph."""
+    visitor.page.locator("text=No app reports here yet").or_(visitor.page.locator("main table")).first.wait_for()
+    with running(example, here.backend) as server:
+        begun = time.monotonic()
+        for path in ("/", "/health", "/orders/1"):
+            assert get(server.url + path)[0] == 200
+        with Orders(server):
+            to_the_flame_graph(visitor, example, here.patience)
+        took = time.monotonic() - begun
+    page = visitor.page
+    page.locator("g.frame", has_text="wait_for_payment").first.wait_for()
+    page.locator("g.frame", has_text="compute_prices").first.click()
+    assert "shop.py:" in visitor.text("#frame-details")
+    own = page.locator("tr[aria-level]", has_text="compute_prices").first
+    assert "shop.py" in own.inner_text()
+    print(f"{example.service}: {visitor.clicks} clicks, {took:.1f} s")
+    return took
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda one: one.service)
 def test_from_nothing_to_the_slow_line(visit: Visiting, example: Example) -> None:
     with site() as here, visit(here.page) as visitor:
-        visitor.page.locator("text=No app reports here yet").or_(visitor.page.locator("main table")).first.wait_for()
-        with running(example, here.backend) as server:
-            begun = time.monotonic()
-            for path in ("/", "/health", "/orders/1"):
-                assert get(server.url + path)[0] == 200
-            with Orders(server):
-                to_the_flame_graph(visitor, example, here.patience)
-            took = time.monotonic() - begun
-        page = visitor.page
-        page.locator("g.frame", has_text="wait_for_payment").first.wait_for()
-        page.locator("g.frame", has_text="compute_prices").first.click()
-        assert "shop.py:" in visitor.text("#frame-details")
-        own = page.locator("tr[aria-level]", has_text="compute_prices").first
-        assert "shop.py" in own.inner_text()
-        print(f"{example.service}: {visitor.clicks} clicks, {took:.1f} s")
+        assert first_minutes(visitor, here, example) <= SECONDS * here.patience
         assert visitor.clicks <= CLICKS
-        assert took <= SECONDS * here.patience
+
+
+@pytest.mark.oap
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda one: one.service)
+def test_the_same_over_a_real_oap(visit: Visiting, oap: OapServer, example: Example) -> None:
+    with over(oap) as here, visit(here.page) as visitor:
+        assert first_minutes(visitor, here, example) <= SECONDS * here.patience
+        assert visitor.clicks <= CLICKS
 
 
 def test_the_collector_tells_how_to_start(visit: Visiting, site: Site) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote
 
 import grpc
@@ -13,7 +14,7 @@ from swprof_mw.query.client import OapClient, service_id
 from tests.page.browser import Visitor
 from tests.page.conftest import Visiting
 from tests.page.site import Profiled, Site, profiled
-from tests.page.states import shown
+from tests.page.states import is_wider_than_the_screen, shown
 
 NAMES = {
     "markup": "</script><img src=x onerror=alert(1)><b>bold</b>&lt;&quot;'\"",
@@ -41,6 +42,12 @@ def hostile(request: pytest.FixtureRequest, channel: grpc.Channel, client: OapCl
     stack = [name, f"{name}.{name}: 7", name, "[waiting]"]
     with_task = profiled(channel, client, [[stack] * 4] * 2, service=service, endpoint=name[:100], instance=name[:100])
     return request.param, with_task
+
+
+@pytest.fixture(scope="module")
+def cart(channel: grpc.Channel, client: OapClient) -> Profiled:
+    """Everything has a plain name."""
+    return profiled(channel, client, [[["/cart", "cart.py.view: 3"]] * 4], service="plain")
 
 
 def is_plain(visitor: Visitor) -> None:
@@ -93,13 +100,55 @@ def test_hostile_names_are_text_in_a_report(visit: Visiting, tmp_path_factory: p
             is_plain(visitor)
 
 
-def test_a_message_is_text(visit: Visiting, site: Site) -> None:
+MESSAGES = {
+    "markup": NAMES["markup"],
+    "long": "xxx … xxx",
+    "right to left": "abc\\u{202e}gnp",
+    "control": "nul\\x00bell",
+}
+
+
+@pytest.mark.parametrize("kind", MESSAGES)
+def test_messages_are_text(visit: Visiting, site: Site, cart: Profiled, kind: str) -> None:
+    message, expected = NAMES[kind], MESSAGES[kind]
     with visit(site.page) as visitor:
-        visitor.page.route("**/graphql", lambda route: route.fulfill(json={"errors": [{"message": NAMES["markup"]}]}))
-        visitor.page.goto(f"{site.page}#/service/x")
-        visitor.page.locator("#alert:has-text('onerror')").wait_for()
-        assert NAMES["markup"] in visitor.text("#alert")
+        visitor.change("createProfileTask", lambda _: {"data": {"createProfileTask": {"errorReason": message}}})
+        visitor.page.goto(f"{site.page}#/service/{quote(service_id(cart.service), '')}")
+        visitor.click("#profile-0")
+        visitor.click("#start")
+        visitor.page.locator(".refusal:not(:empty)").wait_for()
+        assert expected in visitor.text(".refusal")
         is_plain(visitor)
+        visitor.change("getSegmentsProfileAnalyze", lambda told: with_tip(told, message))
+        visitor.page.goto(site.profile(cart.service, cart.task, cart.segments))
+        shown(visitor)
+        assert expected in visitor.text("p.panel")
+        is_plain(visitor)
+        visitor.change("getProfileTaskSegments", lambda _: {"errors": [{"message": message}]})
+        visitor.page.goto(site.task(cart.service, cart.task))
+        visitor.page.locator("#alert :not(:empty)").wait_for()
+        assert expected in visitor.text("#alert")
+        is_plain(visitor)
+
+
+def with_tip(told: Any, tip: str) -> Any:
+    """An analysis that has something to say."""
+    told["data"]["getSegmentsProfileAnalyze"]["tip"] = tip
+    return told
+
+
+def test_names_that_an_oap_does_not_cut(visit: Visiting, site: Site, cart: Profiled) -> None:
+    """The collector cuts them, others may not."""
+    with visit(site.page) as visitor:
+        visitor.change("listServices(layer", lambda _: {"data": {"listServices": [{"id": "x", "name": NAMES["long"]}]}})
+        visitor.change("findEndpoint(", lambda _: {"data": {"findEndpoint": [{"id": "x", "name": NAMES["long"]}]}})
+        visitor.page.goto(f"{site.page}#/task/a/b")
+        visitor.page.goto(f"{site.page}#/")
+        visitor.page.locator("a:has-text('xxx … xxx')").wait_for()
+        assert not is_wider_than_the_screen(visitor)
+        visitor.page.goto(f"{site.page}#/service/{quote(service_id(cart.service), '')}")
+        visitor.page.locator("th:has-text('xxx … xxx')").wait_for()
+        assert not is_wider_than_the_screen(visitor)
 
 
 @pytest.mark.parametrize(

@@ -125,3 +125,33 @@ def test_the_focus_stays_while_the_page_follows(
         visitor.page.locator("bdi:text-is('/new')").first.wait_for()
         assert visitor.page.locator("main tbody tr").count() == before + 1
         assert focused(visitor) == "profile-0"
+
+
+def test_the_frame_that_is_gone_to_is_seen(
+    visit: Visiting, site: Site, channel: grpc.Channel, client: OapClient
+) -> None:
+    deep = ["/cart", *(f"cart.py.f{number}: {number}" for number in range(1, 60))]
+    found = profiled(channel, client, [[deep] * 4], service="deep")
+    with visit(site.profile(found.service, found.task, found.segments)) as visitor:
+        shown(visitor)
+        visitor.page.locator("#flame").focus()
+        for _ in range(60):
+            visitor.page.keyboard.press("ArrowDown")
+        graph, frame = (visitor.page.locator(one).bounding_box() for one in ("#flame", "g.current"))
+        assert graph
+        assert frame
+        assert graph["y"] <= frame["y"]
+        assert frame["y"] + frame["height"] <= graph["y"] + graph["height"] + 1
+        assert "cart.py:59" in visitor.text("#frame-details")
+
+
+def test_going_back_closes_the_form(visit: Visiting, site: Site, cart: Profiled) -> None:
+    with visit(site.page) as visitor:
+        visitor.click("#service-0")
+        visitor.click("#profile-0")
+        visitor.page.locator("dialog").wait_for()
+        visitor.page.go_back()
+        visitor.page.locator("#service-0").wait_for()
+        assert visitor.page.locator("dialog").count() == 0
+        visitor.click("#service-0")
+        visitor.page.locator("#profile-0").wait_for()

@@ -7,7 +7,7 @@ import re
 import grpc
 import pytest
 
-from swprof_mw.query.client import OapClient
+from swprof_mw.query.client import OapClient, service_id
 from tests.page.browser import Visitor
 from tests.page.conftest import Visiting
 from tests.page.site import Profiled, Site, profiled
@@ -170,8 +170,49 @@ def test_coverage_status_and_duration_are_listed(visit: Visiting, site: Site, ca
     with visit(site.task(cart.service, cart.task)) as visitor:
         visitor.page.locator("td:has-text('%')").nth(1).wait_for()
         first = " ".join(visitor.text("main tbody tr").split())
-        assert re.search(r"GET /cart 200 125 ms 88\.0 % one", first), first
+        assert re.search(r"GET 200 125 ms 88\.0 % \d\d:\d\d:\d\d one", first), first
         assert "Finished" in visitor.text("li[aria-current=step]")
+
+
+def test_a_mark_is_where_its_caller_is(visit: Visiting, site: Site, cart: Profiled) -> None:
+    with visit(site.profile(cart.service, cart.task, cart.segments[:1])) as visitor:
+        shown(visitor)
+        visitor.page.locator("#hide-framework").uncheck()
+        visitor.page.locator("g.frame", has_text="[waiting]").first.click()
+        assert "in recv socket.py:70" in visitor.text("#frame-details")
+        visitor.page.locator("#hide-framework").check()
+        visitor.page.locator("g.frame", has_text="[waiting]").first.click()
+        assert "in view cart.py:3" in visitor.text("#frame-details")
+
+
+def test_many_endpoints_are_shown_on_demand(visit: Visiting, site: Site, channel: grpc.Channel) -> None:
+    agent = Agent(channel, "wide", "one")
+    for number in range(25):
+        agent.request(0, number, f"/{number}")
+    with visit(f"{site.page}#/service/{service_id('wide')}") as visitor:
+        visitor.page.locator("#profile-19").wait_for()
+        assert visitor.page.locator("[id^=profile-]").count() == 20
+        visitor.click("text=Show all 25 endpoints")
+        visitor.page.locator("#profile-24").wait_for()
+        assert visitor.page.locator("#all-endpoints").count() == 0
+
+
+def test_a_service_without_a_process_says_so(visit: Visiting, site: Site, cart: Profiled) -> None:
+    with visit(site.page) as visitor:
+        visitor.change("$service: ID!){listInstances", lambda _: {"data": {"listInstances": []}})
+        visitor.page.goto(f"{site.page}#/service/{service_id(cart.service)}")
+        visitor.page.locator("text=No process of it was heard of in the last 5 minutes").wait_for()
+        assert visitor.violations() == []
+        visitor.page.unroute_all()
+        visitor.page.locator("text=No process of it was heard of").wait_for(state="detached")
+
+
+def test_a_task_that_profiled_nothing_says_what_to_do(
+    visit: Visiting, site: Site, channel: grpc.Channel, client: OapClient
+) -> None:
+    found = profiled(channel, client, [], service="quiet")
+    with visit(site.task(found.service, found.task)) as visitor:
+        visitor.page.locator("text=No request of it was profiled").wait_for()
 
 
 @pytest.mark.parametrize(
@@ -208,12 +249,15 @@ def test_progress_is_live(visit: Visiting, site: Site, channel: grpc.Channel, cl
     with visit(site.task("live", task)) as visitor:
         step = visitor.page.locator
         step("li[aria-current=step]:has-text('Waiting for agents')").wait_for()
+        assert visitor.violations() == []
         start = int(agent.commands()[0]["StartTime"])
         step("li[aria-current=step]:has-text('Notified')").wait_for()
+        assert visitor.violations() == []
         segment = agent.request(start, start + 20, "/slow")
         agent.snapshots(task, segment, [(0, start, ["/slow"]), (1, start + 20, ["/slow"])])
         step("li[aria-current=step]:has-text('Sampling')").wait_for()
         assert "1 of at most 2 requests profiled" in visitor.text(".panel")
         step("td:has-text('100.0 %')").wait_for()
+        assert visitor.violations() == []
         agent.finish(task)
         step("li[aria-current=step]:has-text('Finished')").wait_for()

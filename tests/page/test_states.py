@@ -11,10 +11,9 @@ import pytest
 
 from swprof_mw.collector.server import Collector
 from swprof_mw.query.client import OapClient
-from tests.page.browser import Visitor
 from tests.page.conftest import Visiting
 from tests.page.site import Profiled, Site, profiled
-from tests.page.states import STATES, Opening
+from tests.page.states import STATES, Opening, is_wider_than_the_screen
 
 STACKS = [
     *[["/cart", "flask/app.py.Flask.wsgi_app: 9", "cart.py.view: 3", "cart.py.price: 7"]] * 6,
@@ -86,8 +85,3 @@ def test_a_server_that_is_gone_is_told_of_and_found_again(visit: Visiting) -> No
         visitor.page.context.set_offline(False)
         visitor.page.locator("#alert:empty").wait_for(state="attached")
         visitor.trouble.clear()
-
-
-def is_wider_than_the_screen(visitor: Visitor) -> bool:
-    """Whether the page as a whole scrolls sideways."""
-    return bool(visitor.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))

@@ -70,7 +70,7 @@ function failed(error) {
 
 function locked() {
   const token = h("input", { type: "password", id: "token", autocomplete: "off", required: true });
-  const form = h("form", { class: "panel" }, h("h1", {}, "A token is needed"), h("p", {}, "The one that the server was started with (--token)."), h("label", { for: "token" }, "Token"), token, h("button", { type: "submit" }, "Go on"));
+  const form = h("form", { class: "panel token" }, h("h1", {}, "A token is needed"), h("p", {}, "The one that the server was started with (--token)."), h("p", { class: "controls" }, h("label", { for: "token" }, "Token"), token, h("button", { type: "submit", class: "primary" }, "Go on")));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     keepToken(token.value.trim());

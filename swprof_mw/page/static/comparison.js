@@ -1,8 +1,8 @@
 /** The fourth state: chosen requests as a flame graph and a tree, a part of their time, and what differs from others. */
 
-import { fill, h, name, plural } from "./dom.js";
-import { difference, together } from "./model.js";
-import { profileView } from "./profile.js";
+import { clock, fill, h, ms, name, plural } from "./dom.js";
+import { difference, Together } from "./model.js";
+import { ProfileView } from "./profile.js";
 import { analysis, requests, tasks } from "./queries.js";
 import { bounds, choices, exportButtons, rangeForm } from "./selection.js";
 
@@ -10,19 +10,18 @@ import { bounds, choices, exportButtons, rangeForm } from "./selection.js";
 /** @typedef {import("./queries.js").Request} Request */
 /** @typedef {import("./selection.js").Side} Side */
 
-/** Requests that are asked for at the same time. */
-const AT_ONCE = 4;
+/** Requests that are asked for at the same time: the server works at one while the page adds up another. */
+const AT_ONCE = 2;
 
 /** @param {Page} page */
 export async function comparison(page) {
   const [, service = "", id = ""] = page.route.path;
   const query = page.route.query;
   const other = query.get("task") || id;
-  const made = await tasks(service);
+  const [made, ours] = await Promise.all([tasks(service), requests(id)]);
+  const theirs = other === id ? ours : await requests(other);
+  const [a, b] = [side(ours, query, "a"), side(theirs, query, "b")];
   const task = made.find((one) => one.id === id);
-  const [ours, theirs] = await Promise.all([requests(id), requests(other)]);
-  const a = side(ours, query, "a");
-  const b = side(theirs, query, "b");
   const taskAddress = `#/task/${encodeURIComponent(service)}/${encodeURIComponent(id)}`;
   const title = b.requests.length ? "Difference" : plural(a.requests.length, "request");
   page.trail([task?.serviceName ?? "service", `#/service/${encodeURIComponent(service)}`], [task?.endpointName ?? "task", taskAddress], [title, ""]);
@@ -32,21 +31,19 @@ export async function comparison(page) {
   }
   const tips = new Set();
   const [left, right] = await Promise.all([tree(a, tips), b.requests.length ? tree(b, tips) : null]);
-  const view = profileView(right ? difference(left, a.requests.length, right, b.requests.length) : left);
-  page.leave(view.close);
+  const view = new ProfileView(right ? difference(left, a.requests.length, right, b.requests.length) : left);
+  page.leave(() => view.close());
   fill(
     page.main,
-    h("h1", {}, right ? "Difference" : heading(a)),
-    right && h("p", {}, `A: ${described(a)}. B: ${described(b)}.`),
+    ...(right ? [h("h1", {}, "Difference"), described("A: ", a), described("B: ", b)] : [heading(a), described("", a)]),
     ...[...tips].map((tip) => h("p", { class: "panel" }, name(String(tip), 500))),
     view.element,
     h(
       "div",
       { class: "side-by-side" },
       rangeForm("a", a, page.route),
-      right && rangeForm("b", b, page.route),
-      right ? null : exportButtons(a),
-      choices({ ours: ours, theirs, tasks: made, route: page.route, task: other }),
+      right ? rangeForm("b", b, page.route) : exportButtons(a),
+      choices({ ours, theirs, tasks: made, route: page.route, task: other }),
     ),
   );
 }
@@ -54,15 +51,17 @@ export async function comparison(page) {
 /** @param {Side} one */
 function heading(one) {
   const [first] = one.requests;
-  const words = one.requests.length === 1 ? `${first.method} ` : `${plural(one.requests.length, "request")} of `;
-  return h("span", {}, words, name(first.endpoint), one.requests.length === 1 && ` ${first.status}`);
+  if (one.requests.length === 1) return h("h1", {}, `${first.method} `, name(first.endpoint), ` ${first.status}`);
+  return h("h1", {}, `${plural(one.requests.length, "request")} of `, name(first.endpoint));
 }
 
-/** @param {Side} one */
-function described(one) {
+/** When and where it was, and which part of it. @param {string} letter @param {Side} one */
+function described(letter, one) {
+  const [first] = one.requests;
   const { from, to } = one.range;
   const part = from === null && to === null ? "" : `, from ${from ?? 0} ms to ${to === null ? "the end" : `${to} ms`}`;
-  return plural(one.requests.length, "request") + part;
+  if (one.requests.length > 1) return h("p", { class: "hint" }, letter, plural(one.requests.length, "request"), ` since ${clock(first.start)}`, part);
+  return h("p", { class: "hint" }, letter, `${ms(first.end - first.start)} at ${clock(first.start)} in `, name(first.instance, 80), ", trace ", name(first.trace, 80), part);
 }
 
 /** @param {Request[]} found @param {URLSearchParams} query @param {"a" | "b"} letter @returns {Side} */
@@ -75,15 +74,16 @@ function side(found, query, letter) {
 
 /** @param {Side} side @param {Set<unknown>} tips gets what the server has to say */
 async function tree(side, tips) {
-  const parts = [];
-  for (let first = 0; first < side.requests.length; first += AT_ONCE) {
-    const some = side.requests.slice(first, first + AT_ONCE).map(async (one) => {
+  const all = new Together();
+  const waiting = [...side.requests];
+  const work = async () => {
+    for (let one = waiting.shift(); one; one = waiting.shift()) {
       const [start, end] = bounds(one, side.range);
-      const { tip, roots } = await analysis(one.segment, start, end);
+      const { tip, trees } = await analysis(one.segment, start, end);
       if (tip) tips.add(tip);
-      return { text: one.endpoint, duration: end - start, roots };
-    });
-    parts.push(...(await Promise.all(some)));
-  }
-  return together(side.requests.length === 1 ? "request" : plural(side.requests.length, "request"), parts);
+      all.addTrees(end - start, trees);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  return all.tree(side.requests.length === 1 ? "request" : plural(side.requests.length, "request"));
 }

@@ -6,6 +6,8 @@
 /** What does not print, or turns the direction of writing. */
 const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu;
 
+const NUMBERS = new Intl.NumberFormat("en-US");
+
 /** Characters of a name that a list shows. */
 const LONGEST = 200;
 
@@ -98,7 +100,7 @@ export function ms(value) {
  */
 export function grouped(value) {
   const rounded = Math.abs(value) < 100 ? Math.round(value * 10) / 10 : Math.round(value);
-  return rounded.toLocaleString("en-US").replace("-", "−");
+  return NUMBERS.format(rounded).replace("-", "−");
 }
 
 /**

@@ -155,7 +155,8 @@ export class Flame {
       waiting.push(...one.children);
     }
     widths.sort((one, other) => other - one);
-    this.least = Math.max(LEAST_WIDTH, widths[MOST_DRAWN] ?? 0);
+    // A bit more: the library reckons widths otherwise, and of thousands that are equal it would draw all.
+    this.least = Math.max(LEAST_WIDTH, (widths[MOST_DRAWN] ?? 0) * (1 + 1e-9));
     this.chart.minFrameSize(this.least);
   }
 
@@ -179,8 +180,9 @@ export class Flame {
     this.chosen(node.data);
   }
 
-  /** Outline the current frame. */
+  /** Outline the current frame. The library leaves two rows below the lowest. */
   #show() {
+    this.element.querySelector("svg")?.setAttribute("height", String(this.chart.height() - 2 * ROW));
     const frames = /** @type {NodeListOf<any>} */ (this.element.querySelectorAll("g.frame"));
     for (const each of frames) each.classList.toggle("current", each.__data__ === this.current);
   }
@@ -202,6 +204,7 @@ export class Flame {
     if (event.key in ways) {
       const next = ways[event.key]();
       if (next) this.#went(next, false);
+      this.element.querySelector(".current")?.scrollIntoView({ block: "nearest" });
     } else if (event.key === "Enter" || event.key === " ") {
       this.#zoom(at);
     } else if (event.key === "Escape") {
@@ -240,15 +243,21 @@ function colour(node, root) {
   return sides ? changed(sides, root) : COLOURS[mostly(node.data)][framework ? 1 : 0];
 }
 
+/** Of a frame that takes as long in both, is slower in B, is faster. @type {[number, number, number][]} */
+const [EVEN, SLOWER, FASTER] = [
+  [226, 226, 226],
+  [250, 120, 110],
+  [110, 140, 255],
+];
+
 /**
- * Red is slower in B, blue is faster, by how much of a whole request that is.
+ * The more of a whole request it is, the further from grey.
  * @param {{a: number, b: number}} sides
  * @param {Frame} root
  */
 function changed(sides, root) {
   const whole = Math.max(root.sides?.a ?? 0, root.sides?.b ?? 0, 1);
   const part = Math.max(-1, Math.min(1, ((sides.b - sides.a) / whole) * 3));
-  const faded = Math.round(235 - 115 * Math.abs(part));
-  if (Math.abs(part) < 0.01) return "rgb(226,226,226)";
-  return part > 0 ? `rgb(250,${faded},${faded - 10})` : `rgb(${faded - 10},${faded + 12},255)`;
+  const far = part > 0 ? SLOWER : FASTER;
+  return `rgb(${EVEN.map((value, at) => Math.round(value + (far[at] - value) * Math.abs(part))).join(",")})`;
 }

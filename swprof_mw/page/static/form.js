@@ -7,18 +7,19 @@ import { createTask } from "./queries.js";
 
 /** @type {[Limit, string, string, number, number, number, string][]} name, label, unit, default, least, most, what it is */
 const FIELDS = [
-  ["duration", "Profile for", "minutes", 1, 1, 15, "From now on, requests of this endpoint are profiled for so long. 1 to 15."],
-  ["samples", "Requests", "", 5, 1, 9, "Each process profiles at most so many. 1 to 9."],
-  ["period", "A snapshot every", "ms", 10, 10, 60_000, "Shorter shows more and costs more. 10 or more."],
-  ["minDuration", "Only if longer than", "ms", 0, 0, 2_000_000_000, "A request is profiled from then on: what it did before is not seen. 0 is all of them."],
+  ["duration", "Profile for", "minutes", 1, 1, 15, "From now on, 1 to 15."],
+  ["samples", "Requests", "", 5, 1, 9, "That each process profiles at the most, 1 to 9."],
+  ["period", "A snapshot every", "ms", 10, 10, 60_000, "10 or more. Less time between them shows more and costs more."],
+  ["minDuration", "Only if longer than", "ms", 0, 0, 2_000_000_000, "0 is all of them. What a longer one did before that is not seen."],
 ];
 
 /**
- * Ask what a task of an endpoint is to do, and go to it.
+ * Ask what a task of an endpoint is to do, and go to it. Leaving the page's state closes the form.
+ * @param {import("./app.js").Page} page
  * @param {string} service its id
  * @param {import("./queries.js").Named} endpoint
  */
-export function taskForm(service, endpoint) {
+export function taskForm(page, service, endpoint) {
   const inputs = new Map(FIELDS.map((field) => [field[0], input(field)]));
   const refusal = h("p", { role: "alert", class: "refusal" });
   const start = h("button", { type: "submit", class: "primary", id: "start" }, "Start profiling");
@@ -30,27 +31,31 @@ export function taskForm(service, endpoint) {
     refusal,
     h("p", { class: "buttons" }, start, h("button", { type: "button", onclick: () => dialog.close() }, "Cancel")),
   );
-  const dialog = h("dialog", { "aria-labelledby": "form-title" }, form);
-  dialog.addEventListener("close", () => dialog.remove());
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const wrong = FIELDS.map((field) => [field, check(field, /** @type {HTMLInputElement} */ (inputs.get(field[0])))]).find(([, why]) => why);
-    fill(refusal, wrong && String(wrong[1]));
-    if (wrong) return inputs.get(/** @type {any} */ (wrong[0])[0])?.focus();
+    const wrong = FIELDS.map((field) => ({ field, why: check(field, /** @type {HTMLInputElement} */ (inputs.get(field[0]))) })).find(({ why }) => why);
+    fill(refusal, wrong?.why);
+    if (wrong) return inputs.get(wrong.field[0])?.focus();
     start.disabled = true;
     try {
-      const limits = /** @type {any} */ (Object.fromEntries([...inputs].map(([key, one]) => [key, Number(one.value)])));
-      const task = await createTask(service, endpoint.name, limits);
-      dialog.close();
+      const task = await createTask(service, endpoint.name, limits(inputs));
       location.hash = `#/task/${encodeURIComponent(service)}/${encodeURIComponent(task)}`;
     } catch (error) {
       fill(refusal, `It was refused: ${brief(error instanceof Error ? error.message : String(error), 500)}`);
       start.disabled = false;
     }
   });
+  const dialog = h("dialog", { "aria-labelledby": "form-title" }, form);
+  dialog.addEventListener("close", () => dialog.remove());
+  page.leave(() => dialog.close());
   document.body.append(dialog);
   dialog.showModal();
   start.focus();
+}
+
+/** @param {Map<Limit, HTMLInputElement>} inputs @returns {import("./queries.js").Limits} */
+function limits(inputs) {
+  return /** @type {any} */ (Object.fromEntries([...inputs].map(([key, one]) => [key, Number(one.value)])));
 }
 
 /** @param {FIELDS[number]} field */

@@ -8,7 +8,7 @@ import { PACKAGES } from "./packages.js";
 const SUFFIX = String.raw`\.(?:py[a-z]?|html?|jinja2?|j2|mako|txt|xml)`;
 const PLACE = new RegExp(String.raw`^(<[^>]*>|(?:.*/)?(?:[^/]*?${SUFFIX}|[^/.]+))\.([^/]+)$`, "s");
 const LINE = /^[0-9]{1,9}$/;
-const INSTALLED = /(?:^|.*\/)(?:site-packages|dist-packages|lib\/python3[^/]*)\//s;
+const INSTALLED = /(?:^|\/)(?:site-packages|dist-packages|lib\/python3[^/]*)\//;
 
 /** @type {ReadonlyMap<string, Kind>} */
 const MARKS = new Map([

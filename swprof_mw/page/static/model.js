@@ -13,16 +13,17 @@ import { isFramework, mark, place } from "./frames.js";
  * @property {Kind} kind what its own time is
  * @property {boolean} framework
  * @property {Frame[]} children
+ * @property {Frame} [above] that called it
  * @property {number} total ms, all below included
  * @property {Times} times `total` by kind
  * @property {{a: number, b: number}} [sides] of a difference: ms a request in each
  */
 
-/** @typedef {{id: string, parentId: string, codeSignature: string, durationChildExcluded: number, count: number}} Element */
+/** @typedef {{id: string, parentId: string, text: string, own: number, count: number}} Element */
+/** @typedef {{elements: Element[]}[]} Trees as OAP answers them: parents come before their children */
 /** @typedef {{stack: string[], own: number, count: number}} Stack */
-/** @typedef {{text: string, duration: number, roots: Frame[]}} Part */
 
-export const UNSAMPLED = "not sampled";
+const UNSAMPLED = "not sampled";
 
 /** @type {readonly Kind[]} */
 export const KINDS = ["working", "waiting", "queued", "unsampled"];
@@ -40,76 +41,82 @@ export function frame(text, own = 0, count = 0) {
 }
 
 /**
- * The roots of OAP's trees; a negative own time, as a clock that was set makes one, is none.
- * @param {{elements: Element[]}[]} trees
- * @returns {Frame[]}
+ * Requests, or parts of them, as one tree: it grows while they come in, and equal frames are one. What no snapshot
+ * accounts for is a child of its own: so the root is as long as the requests.
  */
-export function fromTrees(trees) {
-  return trees.flatMap(({ elements }) => {
-    const frames = new Map(
-      elements.map((one) => [one.id, frame(one.codeSignature, Math.max(one.durationChildExcluded, 0), one.count)]),
-    );
-    const roots = /** @type {Frame[]} */ ([]);
-    for (const one of elements) {
-      const above = frames.get(one.parentId);
-      (above ? above.children : roots).push(/** @type {Frame} */ (frames.get(one.id)));
-    }
-    return roots;
-  });
-}
+export class Together {
+  #root = frame("");
+  #missing = 0;
 
-/**
- * The roots that stacks make together.
- * @param {Stack[]} stacks
- * @returns {Frame[]}
- */
-export function fromStacks(stacks) {
-  const top = frame("");
-  const known = new Map([[top, /** @type {Map<string, Frame>} */ (new Map())]]);
-  for (const { stack, own, count } of stacks) {
-    let at = top;
-    for (const text of stack) {
-      const children = /** @type {Map<string, Frame>} */ (known.get(at));
-      let child = children.get(text);
-      if (!child) {
-        child = frame(text);
-        children.set(text, child);
-        known.set(child, new Map());
-        at.children.push(child);
-      }
-      child.count += count;
-      at = child;
+  /** @type {Map<Frame, Map<string, Frame>>} */
+  #below = new Map();
+
+  /**
+   * @param {number} duration ms of the request
+   * @param {Trees} trees
+   */
+  addTrees(duration, trees) {
+    for (const { elements } of trees) {
+      /** @type {Map<string, Frame>} */
+      const frames = new Map();
+      for (const one of elements) frames.set(one.id, this.#add(frames.get(one.parentId) ?? this.#root, one.text, ownTime(one), one.count));
     }
-    at.own += own;
+    this.#missing += Math.max(duration - sampled(trees), 0);
   }
-  return top.children;
+
+  /**
+   * @param {number} duration ms of the request
+   * @param {Stack[]} stacks
+   */
+  addStacks(duration, stacks) {
+    let missing = duration;
+    for (const { stack, own, count } of stacks) {
+      missing -= own;
+      const leaf = stack.reduce((above, text) => this.#add(above, text, 0, count), this.#root);
+      leaf.own += own;
+    }
+    this.#missing += Math.max(missing, 0);
+  }
+
+  /**
+   * All that was added.
+   * @param {string} text of the root
+   * @returns {Frame}
+   */
+  tree(text) {
+    const root = { ...this.#root, text, framework: false };
+    root.count = root.children.reduce((sum, child) => sum + child.count, 0);
+    if (this.#missing > 0) root.children = [...root.children, { ...frame(UNSAMPLED, this.#missing), kind: "unsampled", framework: false }];
+    return reckoned(root);
+  }
+
+  /** @param {Frame} above @param {string} text @param {number} own @param {number} count */
+  #add(above, text, own, count) {
+    let known = this.#below.get(above);
+    if (!known) this.#below.set(above, (known = new Map()));
+    let found = known.get(text);
+    if (!found) {
+      found = frame(text);
+      known.set(text, found);
+      above.children.push(found);
+    }
+    found.own += own;
+    found.count += count;
+    return found;
+  }
 }
 
 /**
- * Requests, or parts of them, as one tree. What no snapshot accounts for is a child of its own: so the root is as
- * long as the requests.
- * @param {string} text of the root
- * @param {Part[]} parts
- * @returns {Frame}
+ * ms that snapshots account for.
+ * @param {Trees} trees
  */
-export function together(text, parts) {
-  const root = frame(text);
-  root.framework = false;
-  root.children = merged(parts.flatMap((part) => part.roots));
-  const missing = parts.reduce((sum, part) => sum + Math.max(part.duration - sampled(part), 0), 0);
-  root.count = root.children.reduce((sum, child) => sum + child.count, 0);
-  if (missing > 0) root.children.push({ ...frame(UNSAMPLED, missing), kind: "unsampled", framework: false });
-  return reckoned(root);
+export function sampled(trees) {
+  return trees.reduce((sum, { elements }) => elements.reduce((part, one) => part + ownTime(one), sum), 0);
 }
 
-/**
- * ms of a part that its snapshots account for.
- * @param {Part} part
- */
-export function sampled(part) {
-  let sum = 0;
-  walk(part.roots, (one) => (sum += one.own));
-  return sum;
+/** A negative time, as a clock that was set makes one, is none. @param {Element} one */
+function ownTime(one) {
+  return Math.max(one.own, 0);
 }
 
 /**
@@ -199,6 +206,7 @@ function reckoned(node) {
   node.times[node.kind] = node.own;
   for (const child of node.children) {
     reckoned(child);
+    child.above = node;
     for (const kind of KINDS) node.times[kind] += child.times[kind];
   }
   node.total = KINDS.reduce((sum, kind) => sum + node.times[kind], 0);
@@ -212,19 +220,6 @@ function reckoned(node) {
  */
 export function mostly(one) {
   return KINDS.reduce((best, kind) => (one.times[kind] > one.times[best] ? kind : best), one.kind);
-}
-
-/**
- * Every frame once, parents first.
- * @param {Frame[]} roots
- * @param {(one: Frame) => void} visit
- */
-export function walk(roots, visit) {
-  const waiting = [...roots];
-  for (let one = waiting.pop(); one; one = waiting.pop()) {
-    visit(one);
-    waiting.push(...one.children);
-  }
 }
 
 /**

@@ -1,17 +1,17 @@
 /** What the page asks an OAP, or the embedded collector, which answers alike. */
 
 import { ask } from "./api.js";
-import { fromTrees } from "./model.js";
 
 /** @typedef {{id: string, name: string}} Named */
-/** @typedef {Named & {instances: {name: string, language: string}[]}} Service */
+/** @typedef {{name: string, language: string}} Instance */
+/** @typedef {Named & {instances: Instance[]}} Service */
 /** @typedef {{duration: number, start: number, failed: boolean, endpoint: string}} Recent */
 /** @typedef {Named & {recent: Recent[]}} Endpoint */
 /** @typedef {{id: string, serviceName: string, endpointName: string, startTime: number, duration: number,
  *    minDurationThreshold: number, dumpPeriod: number, maxSamplingCount: number,
  *    logs: {instanceName: string, operationType: string, operationTime: number}[]}} Task */
 /** @typedef {{segment: string, trace: string, instance: string, endpoint: string, method: string, status: string,
- *    start: number, end: number, failed: boolean, period?: number}} Request */
+ *    start: number, end: number, failed: boolean}} Request */
 /** @typedef {{duration: number, minDuration: number, period: number, samples: number}} Limits */
 
 /** Fields at the top of one query; more are refused. */
@@ -79,6 +79,12 @@ export async function services() {
     async (some) => ({ duration: await last(ALIVE), ...ids(some) }),
   );
   return sorted.map((service, number) => ({ ...service, instances: found[number] }));
+}
+
+/** @param {string} service its id @returns {Promise<Instance[]>} its processes that are alive */
+export async function processes(service) {
+  const query = "query($duration: Duration!, $service: ID!){listInstances(duration: $duration, serviceId: $service){name language}}";
+  return (await ask(query, { duration: await last(ALIVE), service })).listInstances;
 }
 
 /** @param {Named[]} some */
@@ -199,13 +205,14 @@ function request(one) {
  * @param {string} segment
  * @param {number} start
  * @param {number} end
- * @returns {Promise<{tip: string | null, roots: import("./model.js").Frame[]}>}
+ * @returns {Promise<{tip: string | null, trees: import("./model.js").Trees}>}
  */
 export async function analysis(segment, start, end) {
+  // Short names, since there are tens of thousands of elements.
   const { getSegmentsProfileAnalyze: found } = await ask(
     `query($queries: [SegmentProfileAnalyzeQuery!]!){getSegmentsProfileAnalyze(queries: $queries){
-      tip trees{elements{id parentId codeSignature durationChildExcluded count}}}}`,
+      tip trees{elements{id parentId text: codeSignature own: durationChildExcluded count}}}}`,
     { queries: [{ segmentId: segment, timeRange: { start, end } }] },
   );
-  return { tip: found.tip, roots: fromTrees(found.trees) };
+  return found;
 }

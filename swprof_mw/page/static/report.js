@@ -1,8 +1,8 @@
 /** The script of the HTML report: what it shows stands in the file itself. */
 
 import { fill, h, plural } from "./dom.js";
-import { fromStacks, together } from "./model.js";
-import { profileView } from "./profile.js";
+import { Together } from "./model.js";
+import { ProfileView } from "./profile.js";
 
 /** @typedef {{name: string, duration: number, stacks: [number[], number, number][]}} Reported */
 /** @typedef {{frames: string[], profiles: Reported[]}} Content */
@@ -11,10 +11,13 @@ const main = /** @type {HTMLElement} */ (document.getElementById("main"));
 /** @type {Content} */
 const content = JSON.parse(/** @type {HTMLElement} */ (document.getElementById("profiles")).textContent ?? "");
 
-/** @param {Reported} one @returns {import("./model.js").Part} */
-function part({ name, duration, stacks }) {
-  const own = stacks.map(([stack, time, count]) => ({ stack: stack.map((index) => content.frames[index]), own: time, count }));
-  return { text: name, duration, roots: fromStacks(own) };
+/** @param {Reported[]} chosen */
+function tree(chosen) {
+  const all = new Together();
+  for (const { duration, stacks } of chosen) {
+    all.addStacks(duration, stacks.map(([stack, own, count]) => ({ stack: stack.map((index) => content.frames[index]), own, count })));
+  }
+  return all.tree(chosen.length === 1 ? "request" : plural(chosen.length, "request"));
 }
 
 const boxes = content.profiles.map((one) => {
@@ -30,8 +33,8 @@ function show() {
   close();
   const chosen = content.profiles.filter((_, number) => boxes[number].box.checked);
   if (!chosen.length) return fill(place, h("p", {}, "Choose a request."));
-  const view = profileView(together(chosen.length === 1 ? "request" : plural(chosen.length, "request"), chosen.map(part)));
-  close = view.close;
+  const view = new ProfileView(tree(chosen));
+  close = () => view.close();
   fill(place, view.element);
 }
 

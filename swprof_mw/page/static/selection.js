@@ -104,12 +104,13 @@ export function exportButtons(side) {
  * @param {{ours: Request[], theirs: Request[], tasks: import("./queries.js").Task[], route: Route, task: string}} known
  */
 export function choices({ ours, theirs, tasks, route, task }) {
-  const groups = h("div", { class: "groups" }, group("a", "A", ours, route), group("b", "B", theirs, route));
+  const endpoint = (/** @type {string} */ id) => tasks.find((one) => one.id === id)?.endpointName ?? "";
+  const groups = h("div", { class: "groups" }, group("a", ours, route, endpoint(route.path[2])), group("b", theirs, route, endpoint(task)));
   const select = h("select", { id: "compare-task" }, ...tasks.map((one) => option(one, task)));
   select.addEventListener("change", async () => {
     const chosen = select.value;
     const found = await profiled(chosen).catch(() => []);
-    groups.lastElementChild?.replaceWith(group("b", "B", found, route));
+    groups.lastElementChild?.replaceWith(group("b", found, route, endpoint(chosen)));
   });
   const form = h(
     "form",
@@ -135,8 +136,8 @@ function option(one, chosen) {
   return h("option", { value: one.id, selected: one.id === chosen }, `${brief(one.endpointName, 40)}, ${clock(one.startTime)}`);
 }
 
-/** @param {string} letter @param {string} title @param {Request[]} found @param {Route} route */
-function group(letter, title, found, route) {
+/** @param {"a" | "b"} letter @param {Request[]} found @param {Route} route @param {string} endpoint of the task */
+function group(letter, found, route, endpoint) {
   const chosen = new Set((route.query.get(letter) ?? "").split(","));
   const longest = Math.max(1, ...found.map((one) => one.end - one.start));
   const rows = found.map((one) => {
@@ -144,7 +145,7 @@ function group(letter, title, found, route) {
     box.checked = chosen.has(one.segment);
     const bar = h("span", { class: "length", title: share(one.end - one.start, longest), "aria-hidden": "true" });
     bar.style.width = `${(5 * (one.end - one.start)) / longest}rem`;
-    return h("label", { class: "check" }, box, ` ${clock(one.start)} `, h("strong", {}, ms(one.end - one.start)), " ", bar, " ", one.status, one.failed && " error", " ", name(one.endpoint, 40));
+    return h("label", { class: "check" }, box, ` ${clock(one.start)} `, h("strong", {}, ms(one.end - one.start)), " ", bar, " ", one.status, one.failed && " error", " ", one.endpoint !== endpoint && name(one.endpoint, 40));
   });
-  return h("fieldset", {}, h("legend", {}, title), ...(rows.length ? rows : [h("p", { class: "hint" }, "No request.")]));
+  return h("fieldset", {}, h("legend", {}, letter.toUpperCase()), ...(rows.length ? rows : [h("p", { class: "hint" }, "No request.")]));
 }

@@ -3,7 +3,7 @@
 import { clock, fill, h, ms, name } from "./dom.js";
 import { taskForm } from "./form.js";
 import { progress } from "./progress.js";
-import { endpoints, RECENT, services, tasks } from "./queries.js";
+import { ALIVE, endpoints, processes, RECENT, services, tasks } from "./queries.js";
 
 /** @typedef {import("./app.js").Page} Page */
 /** @typedef {import("./queries.js").Endpoint} Endpoint */
@@ -13,31 +13,39 @@ const PERIOD = 3;
 const SHOWN = 3;
 const MOST_TASKS = 20;
 
+/** Endpoints that are listed before somebody wants all of them. */
+const MOST_ENDPOINTS = 20;
+
+/** @typedef {{page: Page, service: string, most: number}} Shown `most`: endpoints that are listed */
+
 /** @param {Page} page */
 export async function service(page) {
   const id = page.route.path[1] ?? "";
   const found = (await services()).find((one) => one.id === id);
   const title = found?.name ?? "A service that is not known";
   page.trail([title, ""]);
-  const keyword = h("input", { type: "search", id: "keyword", autocomplete: "off", spellcheck: "false" });
-  const list = h("div");
-  const past = h("div");
+  /** @type {Shown} */
+  const shown = { page, service: id, most: MOST_ENDPOINTS };
+  const keyword = h("input", { type: "search", id: "keyword", autocomplete: "off", spellcheck: "false", oninput: () => look().catch(() => {}) });
+  const [silent, list, past] = [h("div"), h("div"), h("div")];
   fill(
     page.main,
     h("h1", {}, name(title)),
+    silent,
     h("section", { "aria-labelledby": "endpoints" }, h("h2", { id: "endpoints" }, "Endpoints"), h("p", { class: "controls" }, h("label", { for: "keyword" }, "Filter"), keyword), list),
     h("section", { "aria-labelledby": "tasks" }, h("h2", { id: "tasks" }, "Profile tasks"), past),
   );
   const update = changes();
   const look = async () => {
     const asked = keyword.value;
-    const [pages, made] = await Promise.all([endpoints(id, asked), tasks(id)]);
+    const [pages, made, alive] = await Promise.all([endpoints(id, asked), tasks(id), processes(id)]);
     if (asked !== keyword.value) return;
-    update(list, [asked, pages], () => endpointTable(pages, id, asked));
+    update(silent, alive.length > 0, () => (alive.length ? h("div") : h("p", { class: "panel" }, `No process of it was heard of in the last ${ALIVE} minutes: a task would wait for one.`)));
+    const all = () => ((shown.most = Infinity), look().catch(() => {}));
+    update(list, [asked, pages, shown.most], () => endpointList(pages, shown, asked, all));
     update(past, [made, made.map((task) => progress(task, null).word)], () => taskTable(made, id));
   };
   page.every(PERIOD, look);
-  keyword.addEventListener("input", () => look().catch(() => {}));
 }
 
 /** Fills an element only if what it shows has changed. */
@@ -52,31 +60,24 @@ function changes() {
   };
 }
 
-/** @param {Endpoint[]} found @param {string} service @param {string} keyword */
-function endpointTable(found, service, keyword) {
+/** @param {Endpoint[]} found @param {Shown} shown @param {string} keyword @param {() => void} all */
+function endpointList(found, shown, keyword, all) {
   if (!found.length) return h("p", { class: "hint" }, keyword ? "No endpoint's name holds that." : "No request was reported yet: visit a page of the app.");
-  const rows = found.map((one, number) =>
-    h(
-      "tr",
-      {},
-      h("th", { scope: "row" }, name(one.name)),
-      h("td", {}, ...one.recent.slice(0, SHOWN).map(request)),
-      h(
-        "td",
-        {},
-        h("button", { type: "button", id: `profile-${number}`, class: number === 0 ? "primary" : null, onclick: () => taskForm(service, one) }, "Profile", h("span", { class: "unseen" }, " ", name(one.name, 60))),
-      ),
-    ),
-  );
+  const more = found.length > shown.most && h("p", {}, h("button", { type: "button", id: "all-endpoints", onclick: all }, `Show all ${found.length} endpoints`));
+  const head = ["Endpoint", `Slowest of the last ${RECENT} minutes`].map((title) => h("th", { scope: "col" }, title));
+  const rows = found.slice(0, shown.most).map((one, number) => endpointRow(one, number, shown));
+  return h("div", {}, h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...head, h("td"))), h("tbody", {}, ...rows))), more);
+}
+
+/** @param {Endpoint} one @param {number} number @param {Shown} shown */
+function endpointRow(one, number, shown) {
+  const profile = () => taskForm(shown.page, shown.service, one);
   return h(
-    "div",
-    { class: "scroll" },
-    h(
-      "table",
-      {},
-      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Endpoint"), h("th", { scope: "col" }, `Slowest of the last ${RECENT} minutes`), h("td"))),
-      h("tbody", {}, ...rows),
-    ),
+    "tr",
+    {},
+    h("th", { scope: "row" }, name(one.name)),
+    h("td", {}, ...one.recent.slice(0, SHOWN).map(request)),
+    h("td", {}, h("button", { type: "button", id: `profile-${number}`, class: number === 0 ? "primary" : null, onclick: profile }, "Profile", h("span", { class: "unseen" }, " ", name(one.name, 60)))),
   );
 }
 
@@ -93,7 +94,7 @@ function taskTable(found, service) {
       "tr",
       {},
       h("th", { scope: "row" }, h("a", { id: `task-${number}`, href: `#/task/${encodeURIComponent(service)}/${encodeURIComponent(task.id)}` }, name(task.endpointName))),
-      h("td", {}, clock(task.startTime)),
+      h("td", { class: "figure" }, clock(task.startTime)),
       h("td", {}, progress(task, null).word),
     ),
   );

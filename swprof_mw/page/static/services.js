@@ -1,7 +1,7 @@
 /** The first state: services with their processes that are alive, or how to start an app. */
 
 import { about } from "./api.js";
-import { fill, h, name, plural } from "./dom.js";
+import { fill, h, name } from "./dom.js";
 import { ALIVE, services as listed } from "./queries.js";
 
 /** @typedef {import("./app.js").Page} Page */
@@ -11,7 +11,7 @@ import { ALIVE, services as listed } from "./queries.js";
 const PERIOD = 2;
 
 /** Processes that are named. */
-const NAMED = 5;
+const NAMED = 3;
 
 /** @param {Page} page */
 export async function services(page) {
@@ -35,20 +35,20 @@ function table(found) {
       "tr",
       {},
       h("th", { scope: "row" }, h("a", { href: `#/service/${encodeURIComponent(one.id)}`, id: `service-${number}` }, name(one.name))),
-      h("td", {}, one.instances.length ? plural(one.instances.length, "process", "processes") : h("span", { class: "hint" }, `none in the last ${ALIVE} minutes`)),
+      h("td", {}, one.instances.length ? String(one.instances.length) : h("span", { class: "hint" }, `none in the last ${ALIVE} minutes`)),
       h("td", {}, ...processes(one)),
     ),
   );
   return h(
     "div",
     { class: "scroll" },
-    h("table", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Service"), h("th", { scope: "col" }, "Alive"), h("th", { scope: "col" }, "Processes"))), h("tbody", {}, ...rows)),
+    h("table", {}, h("thead", {}, h("tr", {}, ...["Service", "Processes alive", "Names"].map((title) => h("th", { scope: "col" }, title)))), h("tbody", {}, ...rows)),
   );
 }
 
 /** @param {Service} one */
 function processes(one) {
-  const shown = one.instances.slice(0, NAMED).map((instance) => h("div", { class: "process" }, name(instance.name, 80), ` ${instance.language.toLowerCase()}`));
+  const shown = one.instances.slice(0, NAMED).map((instance) => h("div", { class: "process" }, name(instance.name, 80), instance.language !== "UNKNOWN" && ` ${instance.language.toLowerCase()}`));
   const more = one.instances.length - NAMED;
   return more > 0 ? [...shown, h("div", { class: "hint" }, `and ${more} more`)] : shown;
 }

@@ -8,12 +8,15 @@ import { analysis, requests, tasks } from "./queries.js";
 /** @typedef {import("./app.js").Page} Page */
 /** @typedef {import("./queries.js").Request} Request */
 /** @typedef {import("./queries.js").Task} Task */
-/** @typedef {{covered: Map<string, number>, chosen: Set<string>, address: (chosen: string[]) => string}} Shown */
+/** @typedef {{endpoint: string, covered: Map<string, number>, chosen: Set<string>, address: (chosen: string[]) => string}} Shown */
 
 const PERIOD = 1;
 
 /** Looks after a task's end: snapshots may come later than the request that they are of. */
 const LATE = 10;
+
+/** Columns that a narrow screen has no room for. */
+const ROOMY = new Set(["Began", "Process"]);
 
 /** Requests whose snapshots are looked at in one go. */
 const AT_ONCE = 5;
@@ -23,6 +26,7 @@ export async function task(page) {
   const [, service = "", id = ""] = page.route.path;
   /** @type {Shown} */
   const shown = {
+    endpoint: "",
     covered: new Map(),
     chosen: new Set(),
     address: (chosen) => `#/profile/${encodeURIComponent(service)}/${encodeURIComponent(id)}?${new URLSearchParams({ a: chosen.join(",") })}`,
@@ -43,6 +47,7 @@ export async function task(page) {
     const at = progress(here, found.length);
     const begun = last !== "";
     if (!begun) heading(page, head, here);
+    shown.endpoint = here.endpointName;
     fill(state, steps(at));
     await cover(found, shown.covered, at.over && late > 0 && late < LATE);
     const text = JSON.stringify([found, [...shown.covered]]);
@@ -82,8 +87,8 @@ function steps(at) {
 async function cover(found, covered, all) {
   const open = found.filter((one) => all || (covered.get(one.segment) ?? 0) < 0.9 * (one.end - one.start)).slice(-AT_ONCE);
   const asked = open.map(async (one) => {
-    const { roots } = await analysis(one.segment, one.start, one.end);
-    covered.set(one.segment, sampled({ text: "", duration: 0, roots }));
+    const { trees } = await analysis(one.segment, one.start, one.end);
+    covered.set(one.segment, sampled(trees));
   });
   await Promise.all(asked);
 }
@@ -101,7 +106,7 @@ function requestList(found, shown) {
   choose();
   const slowest = found.reduce((best, one) => (one.end - one.start > best.end - best.start ? one : best));
   const rows = found.map((one, number) => row(one, number, shown, choose, one === slowest));
-  const head = ["Choose", "Request", "Duration", "Covered", "Process", "Began"].map((title) => h("th", { scope: "col" }, title));
+  const head = ["Choose", "Request", "Duration", "Covered", "Began", "Process"].map((title) => h("th", { scope: "col", class: ROOMY.has(title) ? "roomy" : null }, title));
   return h(
     "div",
     {},
@@ -129,11 +134,11 @@ function row(one, number, shown, choose, slowest) {
     "tr",
     {},
     h("td", {}, box),
-    h("th", { scope: "row" }, one.method, " ", name(one.endpoint), " ", h("span", { class: one.failed ? "status failed" : "status" }, one.status, one.failed && " error")),
+    h("th", { scope: "row" }, one.method, " ", (one.endpoint !== shown.endpoint || !(one.method || one.status)) && name(one.endpoint), " ", h("span", { class: one.failed ? "status failed" : "status" }, one.status, one.failed && " error")),
     h("td", { class: "figure" }, ms(duration)),
     h("td", { class: "figure" }, covered === undefined ? "…" : covered ? `${share(Math.min(covered, duration), duration)}` : "no snapshot yet"),
-    h("td", {}, name(one.instance, 60)),
-    h("td", {}, clock(one.start)),
+    h("td", { class: "figure roomy" }, clock(one.start)),
+    h("td", { class: "roomy" }, name(one.instance, 60)),
     h(
       "td",
       {},

@@ -5,12 +5,16 @@ import { place } from "./frames.js";
 import { KINDS, mostly } from "./model.js";
 
 /** @typedef {import("./model.js").Frame} Frame */
-/** @typedef {{frame: Frame, depth: number, open: boolean, row: HTMLTableRowElement}} Line */
+/** @typedef {{frame: Frame, depth: number, indent: number, open: boolean, row: HTMLTableRowElement}} Line */
 
-/** Rows that are open at the beginning, children of a frame that are shown, levels that are indented. */
+/** Rows that are open at the beginning, children of a frame that are shown. */
 const OPEN = 40;
 const MOST_CHILDREN = 200;
-const MOST_INDENTED = 40;
+
+/** How far a frame is indented below its caller: less in a stack so deep, where that called nothing else. */
+const STEP = 1;
+const CHAINED = 0.25;
+const DEEP = 12;
 
 /** Part of all under which a frame is not opened by itself. */
 const LEAST = 0.02;
@@ -39,7 +43,7 @@ export class Tree {
 
   /** The root's row, then whatever takes most of the time, as far as there is room. */
   #begin() {
-    this.#insert(0, [this.#line(this.root, 0)]);
+    this.#insert(0, [this.#line(this.root, 0, 0)]);
     for (let opened = true; opened && this.lines.length < OPEN; ) {
       const widest = this.lines
         .filter((line) => !line.open && line.frame.children.length && line.frame.total >= LEAST * this.root.total)
@@ -50,18 +54,18 @@ export class Tree {
     this.lines[0]?.row.setAttribute("tabindex", "0");
   }
 
-  /** @param {Frame} frame @param {number} depth @returns {Line} */
-  #line(frame, depth) {
+  /** @param {Frame} frame @param {number} depth @param {number} indent @returns {Line} */
+  #line(frame, depth, indent) {
     const inner = frame.children.length > 0;
     const toggle = h("span", { class: "toggle", "aria-hidden": "true" }, inner ? "▸" : "");
     const row = h(
       "tr",
       { "aria-level": depth + 1, "aria-expanded": inner ? "false" : null, tabindex: "-1", class: frame.framework ? "framework" : null },
       h("th", { scope: "row" }, toggle, !frame.sides && h("span", { class: `swatch ${mostly(frame)}` }), text(frame)),
-      ...cells(frame, this.root).map((cell) => h("td", {}, cell)),
+      ...cells(frame, this.root).map((cell) => h("td", { class: cell === "0" ? "zero" : null }, cell)),
     );
-    /** @type {HTMLElement} */ (row.firstElementChild).style.paddingInlineStart = `${0.4 + 0.8 * Math.min(depth, MOST_INDENTED)}rem`;
-    return { frame, depth, open: false, row };
+    row.style.setProperty("--indent", String(indent));
+    return { frame, depth, indent, open: false, row };
   }
 
   /** @param {number} at @param {Line[]} lines */
@@ -79,7 +83,7 @@ export class Tree {
     const sorted = [...line.frame.children].sort((one, other) => other.total - one.total).slice(0, MOST_CHILDREN);
     this.#insert(
       this.lines.indexOf(line) + 1,
-      sorted.map((child) => this.#line(child, line.depth + 1)),
+      sorted.map((child) => this.#line(child, line.depth + 1, line.indent + (sorted.length > 1 || line.depth < DEEP ? STEP : CHAINED))),
     );
   }
 

@@ -249,6 +249,24 @@ def test_a_signal_stops_it_at_whatever_moment_it_comes() -> None:
     subprocess.run([sys.executable, "-c", SIGNALLED], check=True, timeout=30)
 
 
+ON_ANOTHER_THREAD = """
+import signal, threading
+from swprof_mw.cli.serving import told_to_stop
+
+def tell():
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+with told_to_stop() as wait:
+    threading.Timer(0.2, tell).start()
+    wait()
+"""
+
+
+def test_a_signal_that_another_thread_gets_stops_it_too() -> None:
+    """The system may give it to any thread. The handler runs on the main one, which was not woken by that."""
+    subprocess.run([sys.executable, "-c", ON_ANOTHER_THREAD], check=True, timeout=10)
+
+
 def test_collector_on_a_port_that_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

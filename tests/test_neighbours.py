@@ -31,6 +31,7 @@ from asgiref.sync import SyncToAsync, sync_to_async
 from bench.environments import available, interpreter
 from swprof_mw.application import Application
 from swprof_mw.profiling.clocks import ThreadClocks
+from swprof_mw.profiling.locate.registry import Registry
 from swprof_mw.profiling.locate.workers import Workers
 from swprof_mw.wsgi import WSGIEntry
 from tests.environments import environment
@@ -117,7 +118,7 @@ def test_a_slow_profiler_leaves_workers_their_variables(call: Any) -> None:
 
     def read() -> None:
         while not stop.is_set():
-            workers = Workers(ThreadClocks(), ())
+            workers = Workers(ThreadClocks(), (), Registry())
             workers.refresh()
             workers.read(sys._current_frames())
             time.sleep(0.001)

@@ -33,8 +33,8 @@ def with_extra() -> Iterator[None]:
 @contextlib.contextmanager
 def told_to_stop() -> Iterator[Callable[[], None]]:
     """What is given waits until SIGINT or SIGTERM has come, while inside. For the main thread only."""
-    # The system's part of a signal writes to a socket at once, on whatever thread it comes. The handler's turn is later:
-    # not before the main thread, which may be about to block, does something.
+    # A handler is called once the main thread does something, which it never does if it was about to block, or if the
+    # system gave the signal to another thread. A byte is written at once, whichever thread that is.
     reader, writer = socket.socketpair()
     with reader, writer:
         writer.setblocking(False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import re
 import signal
@@ -18,7 +19,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import grpc
 import pytest
 
-from swprof_mw.cli import connection, profile, report
+from swprof_mw.cli import connection, profile, report, serving
 from swprof_mw.cli.main import main
 from swprof_mw.cli.progress import Progress
 from swprof_mw.cli.tree import is_framework, render
@@ -304,17 +305,22 @@ def test_the_token_comes_from_the_environment_too(
     assert (process.returncode, printed, errors) == (0, "", "")
 
 
-def test_collector_without_its_extra(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("missing", ["uvicorn", "grpc"])
+def test_collector_without_its_extra(
+    missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    monkeypatch.setitem(sys.modules, missing, None)
     monkeypatch.delitem(sys.modules, "swprof_mw.collector.server", raising=False)
     monkeypatch.delitem(sys.modules, "swprof_mw.page.server", raising=False)
     assert main(["collector"]) == 2
-    assert failure(capsys) == "uvicorn is not installed; run: pip install 'swprof-mw[collector]'"
-    monkeypatch.setitem(sys.modules, "grpc", None)
-    with pytest.raises(ModuleNotFoundError, match="grpc"):
-        main(["collector"])
+    assert failure(capsys) == f"{missing} is not installed; run: pip install 'swprof-mw[collector]'"
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
+
+
+def test_what_no_extra_has_is_another_matter() -> None:
+    with pytest.raises(ModuleNotFoundError, match="no_such_module"), serving.with_extra():
+        importlib.import_module("no_such_module")
 
 
 def test_what_profile_imports() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator
 
 from swprof_mw.cli.error import CommandError
 
-EXTRA = frozenset({"graphql", "starlette", "uvicorn"})
+EXTRA = frozenset({"anyio", "graphql", "grpc", "starlette", "uvicorn"})
 
 #: What tells a command to end; not every system has both.
 _ENDS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM") if hasattr(signal, name))

@@ -3,12 +3,14 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test lint types unit test-oldest test-oap test-tools test-page pictures vendor test-suites test-processes test-hostile test-accuracy bench collector-load outages accuracy accuracy-short retention soak protocol settings clean
+.PHONY: help setup demo test lint types unit test-oldest test-newest test-installed matrix locks test-oap test-tools test-page pictures vendor test-suites test-processes test-hostile test-accuracy bench collector-load outages accuracy accuracy-short retention soak protocol settings clean
 
 help:
 	@echo "make demo      profile the three example apps through the embedded collector"
 	@echo "make test      lint, types and tests"
-	@echo "make test-oldest  the adapters on the oldest supported libraries"
+	@echo "make test-oldest  the adapters with the oldest supported libraries, on the oldest Python; test-newest likewise"
+	@echo "make test-installed  the wheel and the sdist, used in environments of their own (some minutes)"
+	@echo "make matrix    every Python, with the oldest and the newest libraries, and what an app may lack (an hour or two)"
 	@echo "make accuracy  are profiles true? every server, app and Python that is here (takes long)"
 	@echo "make test-accuracy  a profile shows the request and only the request, on each of them (ten minutes)"
 	@echo "make bench     what requests, sampling and processes cost, beside the peers (an hour)"
@@ -26,6 +28,7 @@ help:
 	@echo "make test-suites  Flask's and Starlette's own tests with our middleware in every app"
 	@echo "make protocol  rebuild the descriptor set from proto/"
 	@echo "make settings  rewrite docs/settings.md"
+	@echo "make locks     rewrite requirements/*.txt, as new as there is now, and docs/versions.md"
 
 setup: $(VENV)/.done
 
@@ -49,23 +52,28 @@ types: setup
 
 # Tests that wait for servers more than they compute run side by side; those that measure times or shares run alone.
 WORKERS ?= 4
-UNIT := not oap and not tools and not accuracy and not processes and not page
+UNIT := not oap and not tools and not accuracy and not processes and not page and not installed
 
 unit: setup
 	$(BIN)/python -m pytest -m "$(UNIT) and not alone" -q -n $(WORKERS) --dist worksteal
 	$(BIN)/python -m pytest -m "$(UNIT) and alone" -q
 
-# The adapters' and the protocol's tests on the oldest supported libraries, and Python 3.10 where there is one.
-OLDEST_TESTS := $(wildcard tests/test_asgi*.py tests/test_django*.py tests/test_flask*.py) tests/test_wsgi.py \
-	tests/test_settings.py tests/test_encode.py tests/test_reporter.py tests/test_locate.py
+# The suites that meet the libraries, with the oldest and the newest of them, on the oldest and the newest Python.
+test-oldest: setup
+	$(BIN)/nox -s 'adapters-3.10(oldest)'
 
-test-oldest: .venv-oldest/.done
-	.venv-oldest/bin/python -m pytest -q -n $(WORKERS) --dist worksteal $(OLDEST_TESTS)
+test-newest: setup
+	$(BIN)/nox -s 'adapters-3.13(newest)'
 
-.venv-oldest/.done: requirements/oldest.txt
-	$$(PYTHONPATH=. $(PYTHON) -m bench.environments 3.10) -m venv --clear .venv-oldest
-	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/oldest.txt
-	touch $@
+test-installed: setup
+	$(BIN)/python -m pytest -m installed -q -n $(WORKERS) --dist worksteal
+
+# Every Python, with the oldest and the newest libraries, and what an app may lack (an hour or two).
+matrix: setup
+	$(BIN)/nox
+
+locks: setup
+	PYTHONPATH=. $(BIN)/python scripts/locks.py
 
 test-oap: browser
 	$(BIN)/python -m pytest -m oap -q -n 2 --dist worksteal
@@ -137,4 +145,4 @@ settings: setup
 	$(BIN)/python scripts/settings.py
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .nox .mypy_cache .pytest_cache .ruff_cache

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from tests import environments
 
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+"""What is supported, oldest first."""
 REQUIREMENTS = Path(__file__).resolve().parent / "requirements.txt"
 
 
@@ -31,7 +33,7 @@ def interpreter(version: str) -> str:
 def available() -> list[str]:
     """The supported versions that this machine has, oldest first."""
     found = []
-    for version in ("3.10", "3.11", "3.12", "3.13"):
+    for version in PYTHONS:
         try:
             interpreter(version)
         except LookupError:
@@ -57,9 +59,3 @@ def _pyenv(version: str) -> list[Path]:
     pattern = re.compile(re.escape(version) + r"\.\d+")
     found = [one for one in versions.glob(f"{version}.*") if pattern.fullmatch(one.name)]
     return [one / "bin" / "python" for one in sorted(found)]
-
-
-if __name__ == "__main__":
-    # The interpreter of that version, or the oldest there is.
-    wanted = sys.argv[1]
-    print(interpreter(wanted if wanted in available() else available()[0]))

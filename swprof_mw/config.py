@@ -172,7 +172,7 @@ class Config:
         "PEM file of our own certificate for mutual TLS, only together with `tls_key`; turns TLS on")
     tls_key: str = _setting("", _FILE, "SWPROF_TLS_KEY", "PEM file of the private key of `tls_cert`")
     transport: Transport = _setting("auto", _choice(get_args(Transport)), "SWPROF_TRANSPORT",
-        "`grpc`: make calls with the grpc library; `auto`: only where a proxy is set, or TLS has to be grpc's")
+        "`grpc`: make calls with the grpc library, if it is there; `auto`: only where a proxy or TLS needs it")
     heartbeat_period: float = _setting(30.0, _SECONDS, "SW_AGENT_COLLECTOR_HEARTBEAT_PERIOD",
         "Seconds between two keep-alive messages to the backend")
     instance_properties: Properties = _setting((), ("a JSON object or dict of text, numbers, booleans",

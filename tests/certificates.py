@@ -9,7 +9,7 @@ HERE = ("DNS:localhost", "IP:127.0.0.1")
 
 
 class Authority:
-    """Signs certificates for this machine.
+    """Signs certificates for this machine, as strict as Python 3.13 and later want them (RFC 5280).
 
     Args:
         directory: where its files and those of what it signs are put.
@@ -22,7 +22,7 @@ class Authority:
         self.certificate = directory / f"{name}.pem"
         self.key = directory / f"{name}.key"
         subject = ("-subj", f"/CN={name}", "-keyout", str(self.key), "-out", str(self.certificate))
-        _openssl("req", "-x509", *_NEW_KEY, "-days", "2", *subject)
+        _openssl("req", "-x509", *_NEW_KEY, "-days", "2", "-addext", "keyUsage=critical,keyCertSign,cRLSign", *subject)
 
     def sign(self, name: str, hosts: tuple[str, ...] = HERE, days: int = 2) -> tuple[Path, Path]:
         """The files of a new private key and of its certificate.
@@ -34,7 +34,7 @@ class Authority:
         """
         key, request, certificate = (self._directory / f"{name}.{end}" for end in ("key", "csr", "pem"))
         extensions = self._directory / f"{name}.ext"
-        extensions.write_text(f"subjectAltName={','.join(hosts)}\n")
+        extensions.write_text(f"subjectAltName={','.join(hosts)}\nauthorityKeyIdentifier=keyid\n")
         _openssl("req", *_NEW_KEY, "-subj", f"/CN={name}", "-keyout", str(key), "-out", str(request))
         signer = ("-CA", str(self.certificate), "-CAkey", str(self.key), "-CAcreateserial", "-days", str(days))
         files = ("-in", str(request), "-out", str(certificate), "-extfile", str(extensions))

@@ -60,6 +60,9 @@ def end_of(pid, seconds=20.0):
         time.sleep(0.005)
 """
 
+#: From 3.12 on Python warns of every fork of a process that has threads, as one with an agent has.
+_FORKS = "ignore:This process:DeprecationWarning"
+
 
 class Script:
     """A process that runs `PRELUDE` and then ``code``.
@@ -85,7 +88,7 @@ class Script:
         }
         every = {**os.environ, **settings, **(environment or {})}
         self.process = subprocess.Popen(
-            [str(python), "-c", PRELUDE + textwrap.dedent(code)],
+            [str(python), "-W", _FORKS, "-c", PRELUDE + textwrap.dedent(code)],
             env={name: value for name, value in every.items() if value},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

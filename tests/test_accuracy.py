@@ -9,13 +9,13 @@ import pytest
 
 from bench.accuracy import ROUNDS, gaps, lies, run
 from bench.cases import CASES, Case
-from bench.environments import available
+from bench.environments import PYTHONS, available
 
 
 @pytest.mark.accuracy
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("case", CASES, ids=str)
-@pytest.mark.parametrize("version", ["3.10", "3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("version", PYTHONS)
 def test_a_profile_shows_the_request_and_only_the_request(version: str, case: Case) -> None:
     assert version in available(), f"no Python {version} on this machine"
     found = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import importlib
 import io
 import json
 import os
@@ -24,7 +25,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import grpc
 import pytest
 
-from swprof_mw.cli import as_json, connection, report, waiting
+from swprof_mw.cli import as_json, connection, report, serving, waiting
 from swprof_mw.cli.main import main
 from swprof_mw.cli.paint import Paint
 from swprof_mw.cli.progress import Progress
@@ -382,6 +383,24 @@ def test_a_signal_stops_it_at_whatever_moment_it_comes() -> None:
     subprocess.run([sys.executable, "-c", SIGNALLED], check=True, timeout=30)
 
 
+ON_ANOTHER_THREAD = """
+import signal, threading
+from swprof_mw.cli.serving import told_to_stop
+
+def tell():
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+with told_to_stop() as wait:
+    threading.Timer(0.2, tell).start()
+    wait()
+"""
+
+
+def test_a_signal_that_another_thread_gets_stops_it_too() -> None:
+    """The system may give it to any thread. The handler runs on the main one, which was not woken by that."""
+    subprocess.run([sys.executable, "-c", ON_ANOTHER_THREAD], check=True, timeout=10)
+
+
 def test_collector_on_a_port_that_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -419,17 +438,22 @@ def test_the_token_comes_from_the_environment_too(
     assert (process.returncode, printed, errors) == (0, "", "")
 
 
-def test_collector_without_its_extra(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("missing", ["uvicorn", "grpc"])
+def test_collector_without_its_extra(
+    missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    monkeypatch.setitem(sys.modules, missing, None)
     monkeypatch.delitem(sys.modules, "swprof_mw.collector.server", raising=False)
     monkeypatch.delitem(sys.modules, "swprof_mw.page.server", raising=False)
     assert main(["collector"]) == 2
-    assert failure(capsys) == "uvicorn is not installed; run: pip install 'swprof-mw[collector]'"
-    monkeypatch.setitem(sys.modules, "grpc", None)
-    with pytest.raises(ModuleNotFoundError, match="grpc"):
-        main(["collector"])
+    assert failure(capsys) == f"{missing} is not installed; run: pip install 'swprof-mw[collector]'"
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
+
+
+def test_what_no_extra_has_is_another_matter() -> None:
+    with pytest.raises(ModuleNotFoundError, match="no_such_module"), serving.with_extra():
+        importlib.import_module("no_such_module")
 
 
 def test_what_profile_imports() -> None:

@@ -36,13 +36,14 @@ def collecting(phase, _):
         time.sleep(0.0002)
 
 def work():
-    while time.monotonic() < until:
+    while time.monotonic() < until or (len(sampled.snapshots) <= 50 and time.monotonic() < latest):
         random.choice(functions)(random.randrange(20))
 
 gc.set_threshold(5)
 sys.setswitchinterval(0.0005)
 gc.callbacks.append(collecting)
 until = time.monotonic() + 2.0
+latest = until + 20.0
 threads = [threading.Thread(target=work) for _ in range(2)]
 with sampling(max_cpu=100) as sampled:
     # On a thread that waits: all others are searched for what works for it.

@@ -389,14 +389,14 @@ def test_a_service_that_is_forgotten_takes_its_segments_along() -> None:
     assert [one.segment_id for one in store.segments()] == ["b", "c"]
 
 
-@pytest.mark.parametrize(("length", "told", "kept"), [(5, 5, 100), (1000, 500, 30)])
+@pytest.mark.parametrize(("length", "told", "kept"), [(5, 5, (100,)), (1000, 500, (30, 31))])
 def test_an_instance_has_so_many_properties_of_such_a_length(
-    agent: Agent, collector: Collector, length: int, told: int, kept: int
+    agent: Agent, collector: Collector, length: int, told: int, kept: tuple[int, ...]
 ) -> None:
     for number in range(0, 300, 50):
         agent.properties(*((f"k{number + more}", "v" * length) for more in range(50)))
     [found] = collector.store.instances(agent.service)
-    assert len(found.properties) == kept
+    assert len(found.properties) in kept  # from Python 3.12 on a text is 8 bytes smaller
     assert {len(value) for name, value in found.properties if name != "ipv4s"} == {told}
     assert found.properties[-1][0] == "k299"
 

@@ -109,7 +109,7 @@ def acalled(app: Site, request: Request) -> Any:
         # Ranges are told apart by a boundary that is thought up each time.
         return re.sub(r"\b[0-9a-f]{26}\b", "BOUNDARY", repr(sent)), variables(), current_request.get()
 
-    return contextvars.copy_context().run(asyncio.get_event_loop_policy().get_event_loop().run_until_complete, run())
+    return contextvars.copy_context().run(asyncio.get_event_loop().run_until_complete, run())
 
 
 async def serve(

@@ -7,6 +7,8 @@ import json
 import sys
 import time
 
+import pytest
+
 from bench.cases import Case
 from bench.measure import Beside, ask, evaluate, profile, profiled, serving
 from swprof_mw.collector.server import Collector
@@ -17,6 +19,8 @@ SAMPLES = 4
 #: The largest gap in the hub's turn that profiling may cause, seconds.
 LARGEST_GAP = 0.020
 ROUNDS = 3
+
+pytestmark = pytest.mark.alone
 
 
 def test_a_profile_arrives_from_gunicorn_with_gevent() -> None:

@@ -1206,6 +1206,12 @@ def test_a_kind_of_task_that_tells_less_does_not_stop_the_search() -> None:
     class Own:
         """Registered with asyncio, as it allows."""
 
+        def done(self) -> bool:
+            return False
+
+        def get_loop(self) -> asyncio.AbstractEventLoop:
+            return asyncio.get_running_loop()
+
     async def main() -> None:
         gate, place, own = Gate(), Place(), Own()
         asyncio._register_task(own)  # type: ignore[arg-type]

@@ -28,9 +28,10 @@ import pytest
 from anyio._backends._asyncio import WorkerThread
 from asgiref.sync import SyncToAsync, sync_to_async
 
-from bench.environments import available, interpreter
+from bench.environments import PYTHONS, available, interpreter
 from swprof_mw.application import Application
 from swprof_mw.profiling.clocks import ThreadClocks
+from swprof_mw.profiling.locate.registry import Registry
 from swprof_mw.profiling.locate.workers import Workers
 from swprof_mw.wsgi import WSGIEntry
 from tests.environments import environment
@@ -43,7 +44,7 @@ from tests.wsgi_client import App, ask
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ("coverage>=7.9", "pyinstrument>=5", "yappi>=1.6")
 #: In CI a missing one is a failure.
-VERSIONS = ["3.10", "3.11", "3.12", "3.13"] if os.environ.get("CI") else available()
+VERSIONS = PYTHONS if os.environ.get("CI") else available()
 
 
 def run(version: str) -> dict[str, Any]:
@@ -117,7 +118,7 @@ def test_a_slow_profiler_leaves_workers_their_variables(call: Any) -> None:
 
     def read() -> None:
         while not stop.is_set():
-            workers = Workers(ThreadClocks(), ())
+            workers = Workers(ThreadClocks(), (), Registry())
             workers.refresh()
             workers.read(sys._current_frames())
             time.sleep(0.001)

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import threading
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from swprof_mw.asgi import SWProfilerMiddleware
 from swprof_mw.flask import SWProfiler
 from swprof_mw.span import EntrySpan
 from swprof_mw.statistics import Queue, Stats
+from tests.distributions import build, contents, files, unpacked, wheel_in
 from tests.environments import environment, python_3_11
 from tests.faulty import KEEP_ALIVE, QUERY, SNAPSHOTS, Backend, task_command
 from tests.recorded import Recorded
@@ -31,22 +31,37 @@ ROOT = Path(__file__).resolve().parent.parent
 # What is in it.
 
 
-def test_the_wheel_has_the_package_and_its_data(tmp_path: Path) -> None:
-    python = environment("wheel", sys.executable, "hatchling")
-    command = [str(python), "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=60)
-    [wheel] = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        names = set(archive.namelist())
-        metadata = next(name for name in names if name.endswith(".dist-info/METADATA"))
-        assert f"Version: {swprof_mw.__version__}" in archive.read(metadata).decode()
-    assert {"swprof_mw/py.typed", "swprof_mw/reporter/protocol.binpb", "swprof_mw/__init__.py"} <= names
-    source = {str(path.relative_to(ROOT)) for path in (ROOT / "swprof_mw").rglob("*.py")}
-    assert source <= names
-    assert {name.split("/")[0].removesuffix(".dist-info") for name in names} == {
-        "swprof_mw",
-        f"swprof_mw-{swprof_mw.__version__}",
-    }
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the wheel and the sdist are, and beside them a wheel that was made out of the sdist."""
+    directory = tmp_path_factory.mktemp("built")
+    build(ROOT, directory)
+    build(unpacked(directory), directory / "again", "wheel")
+    return directory
+
+
+def test_the_wheel_has_the_package_its_data_and_licences_and_nothing_else(built: Path) -> None:
+    package = {name for name in files(ROOT / "swprof_mw", ROOT) if not name.endswith(".d.ts")}
+    licences = ("LICENSE", "swprof_mw/page/static/vendor/LICENSES.txt")
+    about = ["METADATA", "WHEEL", "RECORD", *(f"licenses/{name}" for name in licences)]
+    assert {"swprof_mw/py.typed", "swprof_mw/reporter/protocol.binpb", "swprof_mw/page/static/index.html"} <= package
+    found = contents(wheel_in(built))
+    [metadata] = [text for name, text in found.items() if name.endswith("/METADATA")]
+    assert f"Version: {swprof_mw.__version__}\n".encode() in metadata
+    scripts = {name for name in found if name.endswith("/entry_points.txt")}
+    assert found.keys() - scripts == package | {f"swprof_mw-{swprof_mw.__version__}.dist-info/{name}" for name in about}
+
+
+def test_the_sdist_has_what_it_takes_to_test_it_and_nothing_else(built: Path) -> None:
+    names = files(unpacked(built), unpacked(built))
+    parts = ("swprof_mw", "proto", "tests", "bench", "scripts", "requirements", "examples", "docs")
+    single = ["LICENSE", "README.md", "CHANGELOG.md", "Makefile", "noxfile.py", "pyproject.toml"]
+    made = [".gitignore", "PKG-INFO"]
+    assert names == {name for part in parts for name in files(ROOT / part, ROOT)}.union(single, made)
+
+
+def test_a_wheel_made_out_of_the_sdist_is_the_same(built: Path) -> None:
+    assert contents(wheel_in(built / "again")) == contents(wheel_in(built))
 
 
 def test_public_names_are_imported_when_asked_for() -> None:
@@ -68,7 +83,7 @@ print([name for name in ("grpc", "google.protobuf", "flask", "django", "starlett
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'statistic_s'"):
-        _ = swprof_mw.statistic_s
+        _ = swprof_mw.statistic_s  # type: ignore[attr-defined]
 
 
 # swprof_mw.stats()

@@ -8,8 +8,6 @@ import re
 import stat
 import subprocess
 import sys
-import tarfile
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +23,6 @@ from swprof_mw.export.profile import Profile
 from swprof_mw.page import exports, files, questions
 from swprof_mw.page.server import reachable
 from swprof_mw.query.client import OapClient, service_id
-from tests.environments import environment
 from tests.pages import JSON, VERSION, ask, fake_oap, post, ui
 from tests.test_collector import Agent
 from tests.waiting import eventually
@@ -518,20 +515,3 @@ def test_a_terminal_is_shown_an_address_that_opens(command: str) -> None:
     finally:
         process.kill()
         process.wait()
-
-
-# What is installed
-
-
-def test_the_wheel_and_the_sdist_have_the_page(tmp_path: Path) -> None:
-    python = environment("wheel", sys.executable, "hatchling")
-    command = [str(python), "-m", "hatchling", "build", "-d", str(tmp_path)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=60)
-    static = {str(path.relative_to(ROOT)) for path in files.STATIC.rglob("*") if path.is_file()}
-    assert "swprof_mw/page/static/index.html" in static
-    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
-        assert static <= set(wheel.namelist())
-    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as sdist:
-        names = {name.partition("/")[2] for name in sdist.getnames()}
-    assert static <= names
-    assert "LICENSE" in names

@@ -10,8 +10,8 @@ from pathlib import Path
 from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import FieldDescriptor
 
-from scripts.protocol import build
 from swprof_mw.reporter import protocol
+from tests.environments import environment
 
 ROOT = Path(__file__).resolve().parent.parent
 TYPES = {
@@ -52,7 +52,8 @@ ENUMS = {
 
 def test_the_descriptor_set_is_what_its_sources_make(tmp_path: Path) -> None:
     built = tmp_path / "protocol.binpb"
-    build(built)
+    python = environment("protoc", sys.executable, "grpcio-tools")
+    subprocess.run([python, ROOT / "scripts" / "protocol.py", built], check=True, timeout=60)
     packaged = resources.files("swprof_mw.reporter").joinpath(protocol.DESCRIPTOR_SET).read_bytes()
     read = descriptor_pb2.FileDescriptorSet.FromString
     assert read(packaged) == read(built.read_bytes()), "run `make protocol`"

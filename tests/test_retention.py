@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from importlib.metadata import version
 
 import pytest
+from packaging.version import Version
 
 from bench import flat
 from bench.census import State
@@ -18,6 +21,10 @@ REQUESTS = 320
 AT_ONCE = 3
 #: A run that samples less proves nothing.
 SNAPSHOTS = 500
+#: Up to version 4.8 AnyIO's workers keep the Context and the arguments of their last call until the next one.
+KEPT_BY_A_WORKER = 0 if Version(version("anyio")) >= Version("4.9") else 2
+WORKER = "anyio._backends._asyncio.run"
+ALIVE = re.compile(r"(\d+) requests are alive: ")
 #: What `bench.apps.leaky` leaves behind, and what is said of it.
 PLANTED = {
     "span": "more of swprof_mw.span.EntrySpan",
@@ -60,7 +67,9 @@ def runs() -> Iterator[Runs]:
 @pytest.mark.parametrize("which", [THREADED, ASYNC], ids=str)
 def test_nothing_more_is_retained_than_without_us(which: Kind, runs: Runs) -> None:
     with_us, control = (runs[which, enabled].result() for enabled in (True, False))
-    assert faults(with_us, control) == []
+    most = with_us.before.threads.get(WORKER, 0) * KEPT_BY_A_WORKER
+    alive = {fault for fault in faults(with_us, control) if (count := ALIVE.match(fault)) and int(count[1]) <= most}
+    assert set(faults(with_us, control)) == alive
     assert with_us.requests == control.requests
     assert with_us.snapshots > SNAPSHOTS
     assert control.snapshots == 0

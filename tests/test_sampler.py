@@ -240,7 +240,7 @@ def test_a_call_into_c_that_keeps_the_gil_is_shown_with_all_of_its_time() -> Non
     def hog() -> None:
         nonlocal seconds
         began = time.monotonic()
-        sum(range(10_000_000))
+        sum(range(25_000_000))
         seconds = time.monotonic() - began
 
     def view() -> None:

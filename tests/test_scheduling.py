@@ -65,9 +65,9 @@ def test_only_the_samplers_own_thread_asks(monkeypatch: pytest.MonkeyPatch) -> N
     assert asked != [threading.get_native_id()]
 
 
-@pytest.mark.parametrize(("function", "answer"), [("system", "Darwin"), ("machine", "toaster")])
-def test_elsewhere_nothing_is_asked(monkeypatch: pytest.MonkeyPatch, function: str, answer: str) -> None:
-    monkeypatch.setattr(platform, function, lambda: answer)
+@pytest.mark.parametrize(("what", "answer"), [("sys.platform", "darwin"), ("platform.machine", lambda: "toaster")])
+def test_elsewhere_nothing_is_asked(monkeypatch: pytest.MonkeyPatch, what: str, answer: object) -> None:
+    monkeypatch.setattr(what, answer)
     assert on_a_thread() is False
 
 

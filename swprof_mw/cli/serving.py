@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import queue
 import signal
+import socket
 import sys
 import threading
 import urllib.parse
 import webbrowser
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from swprof_mw.cli.error import CommandError
 
-EXTRA = frozenset({"graphql", "starlette", "uvicorn"})
+EXTRA = frozenset({"anyio", "graphql", "grpc", "starlette", "uvicorn"})
+
+#: What tells a command to end; not every system has both.
+_ENDS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM") if hasattr(signal, name))
 
 
 @contextlib.contextmanager
@@ -29,17 +32,29 @@ def with_extra() -> Iterator[None]:
 
 @contextlib.contextmanager
 def told_to_stop() -> Iterator[Callable[[], None]]:
-    """What is given waits until SIGINT or SIGTERM has come, while inside."""
-    # Not an event: a handler that sets one blocks for ever where it interrupts the beginning of the wait for it.
-    told: queue.SimpleQueue[None] = queue.SimpleQueue()
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        for number in before:
-            signal.signal(number, lambda _number, _frame: told.put(None))
-        yield told.get
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    """What is given waits until SIGINT or SIGTERM has come, while inside. For the main thread only."""
+    # A handler is called once the main thread does something, which it never does if it was about to block, or if the
+    # system gave the signal to another thread. A byte is written at once, whichever thread that is.
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        writer.setblocking(False)
+        woken = signal.set_wakeup_fd(writer.fileno())
+        before = {number: signal.signal(number, _leave_it) for number in _ENDS}
+        try:
+            yield lambda: _read_one_of(_ENDS, reader)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            signal.set_wakeup_fd(woken)
+
+
+def _read_one_of(numbers: Collection[int], reader: socket.socket) -> None:
+    while reader.recv(1)[0] not in numbers:
+        continue
+
+
+def _leave_it(*_: object) -> None:
+    """What has to be done for a signal is done by who waits for it."""
 
 
 def address(page: str, token: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import sqlite3
 import threading
@@ -119,7 +118,7 @@ class Database:
 
     def _opened(self) -> sqlite3.Connection:
         if self.path:
-            self._held.callback(os.close, _claimed(self.path))
+            self._held.callback(_claimed(self.path).close)
         try:
             writer = self._connect()
             self._prepare(writer)
@@ -156,18 +155,22 @@ class Database:
         return version
 
 
-def _claimed(path: str) -> int:
-    """The file descriptor of a lock that one process has at a time; it ends with the process, however that ends."""
+def _claimed(path: str) -> sqlite3.Connection:
+    """What holds a lock that one collector has at a time; it ends with the process, however that ends.
+
+    It is SQLite's own, on a file beside the store: each system has another call for locks.
+    """
     try:
         # Frames and paths are nobody else's business: SQLite gives its other files the same rights.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        lock = os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT, 0o600)
+        for file in (path, f"{path}-lock"):
+            os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:
         raise StoreError(f"cannot use {path} as the store: {error.strerror or error}") from error
+    lock = sqlite3.connect(f"{path}-lock", timeout=0, isolation_level=None, check_same_thread=False)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
+        lock.execute("BEGIN EXCLUSIVE")
+    except sqlite3.Error as error:
+        lock.close()
         raise StoreError(f"cannot use {path} as the store: another collector is using it") from error
     return lock
 

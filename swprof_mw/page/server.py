@@ -55,6 +55,7 @@ class HttpServer:
         """Returns once requests are answered. Raises ``ServerError`` if that takes too long."""
         config = uvicorn.Config(
             application,
+            loop="asyncio",  # others would be set for the whole process, by older versions
             log_config=None,
             access_log=False,
             lifespan="off",

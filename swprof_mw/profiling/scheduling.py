@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import struct
+import sys
 
 from swprof_mw.failures import guarded
 
@@ -24,8 +25,10 @@ def ask_for_short_slices() -> bool:
     turn, unless that one's slice is shorter (6.12 on): a burst of work would be over before the sampler sees it. No
     privilege is needed. Other kernels ignore the slice; on other systems nothing is done.
     """
+    if sys.platform != "linux":
+        return False
     number = _SCHED_SETATTR.get(platform.machine())
-    if platform.system() != "Linux" or number is None or os.sched_getscheduler(0) != os.SCHED_OTHER:
+    if number is None or os.sched_getscheduler(0) != os.SCHED_OTHER:
         return False
     import ctypes  # only now: most processes are never sampled
 
@@ -42,6 +45,8 @@ class RunDelay:
 
     def read(self) -> int | None:
         """In all since the thread began, ns; None where the system does not tell."""
+        if sys.platform != "linux":
+            return None
         try:
             if self._file < 0:
                 self._file = os.open("/proc/thread-self/schedstat", os.O_RDONLY)

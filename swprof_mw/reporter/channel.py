@@ -128,7 +128,7 @@ class Connection:
             answer = self._stub(call)(request, timeout=timeout, metadata=self._metadata)
         except CallError as error:
             raise self._failed(error.code, str(error), timeout) from error
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, ImportError) as error:
             raise self._failed("", f"{type(error).__name__}: {error}", timeout) from error
         self._answered = True
         self._failures = 0

@@ -195,14 +195,12 @@ class Reporter:
         if self._agenda is None:
             with self._importing:
                 from swprof_mw.reporter.agenda import Agenda
-                from swprof_mw.reporter.transport import wants_grpc
+                from swprof_mw.reporter.transport import load_grpc
 
-                plain = self._plain or not wants_grpc(self._config)
-                if not plain:
-                    from swprof_mw.reporter.over_grpc import hook_forks
-
+                hook_forks = None if self._plain else load_grpc(self._config)
+                if hook_forks is not None:
                     hook_forks()
                     self._on_grpc()
             outboxes = (self.segments, self.snapshots, self.finishes)
-            self._agenda = Agenda(self._config, outboxes, self._calling, self._seconds_left, plain)
+            self._agenda = Agenda(self._config, outboxes, self._calling, self._seconds_left, hook_forks is None)
         return self._agenda

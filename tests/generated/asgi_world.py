@@ -74,7 +74,7 @@ class World:
         if self._case.end in ("close", "throw"):
             self._by_hand(app)
         else:
-            asyncio.get_event_loop_policy().get_event_loop().run_until_complete(self._in_loop(app))
+            asyncio.get_event_loop().run_until_complete(self._in_loop(app))
         self.log.note("scope", told(self.scope))
 
     async def _in_loop(self, app: App) -> None:

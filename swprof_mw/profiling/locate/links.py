@@ -19,6 +19,8 @@ from swprof_mw.profiling.locate.strand import Strand
 _DEPTH = 5
 #: Of a partial's arguments, so many are followed.
 _ARGUMENTS = 16
+#: In asyncio's own callbacks, from Python 3.14 on, the task that awaits the future: it goes on then, but is not done.
+_AWAITED_BY = "cur_task"
 
 
 #: The ids of futures that are done, and of tasks that may leave a task group.
@@ -170,7 +172,10 @@ def _parts(held: Any) -> Iterable[Any]:
 
 def _cells(function: FunctionType) -> list[Any]:
     found = []
-    for cell in function.__closure__ or ():
+    is_asyncios = function.__globals__ is vars(asyncio.tasks)
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        if is_asyncios and name == _AWAITED_BY:
+            continue
         try:
             found.append(cell.cell_contents)
         except ValueError:  # not set yet

@@ -13,6 +13,7 @@ from swprof_mw.profiling.locate.frames import Position, inward, look_again, posi
 from swprof_mw.profiling.locate.links import Links, children
 from swprof_mw.profiling.locate.memory import Memory, still
 from swprof_mw.profiling.locate.place import Place
+from swprof_mw.profiling.locate.registry import Registry
 from swprof_mw.profiling.locate.strand import State, Strand
 from swprof_mw.profiling.locate.workers import Work, Workers
 
@@ -57,8 +58,9 @@ class Locator:
 
     def __init__(self, clocks: ThreadClocks) -> None:
         requests: dict[Place, Memory] = {}
-        workers = Workers(clocks, requests)
-        self._sources = Sources(clocks, tasks.Tasks(), workers, greenlets.Spawned(), requests)
+        registry = Registry()
+        workers = Workers(clocks, requests, registry)
+        self._sources = Sources(clocks, tasks.Tasks(registry), workers, greenlets.Spawned(), requests)
 
     def watch(self, place: Place) -> None:
         """The request is to be located from now on. Called on its own thread."""
@@ -118,7 +120,7 @@ class Look:
         memory.still = None
         found = self._find(place, memory)
         for _ in range(_RETRIES):
-            if found is None or not self._is_torn(found[0], memory):
+            if found is None or not (self._tasks.registry.is_behind or self._is_torn(found[0], memory)):
                 break
             self._look_again()
             found = self._find(place, memory)

@@ -17,6 +17,7 @@ from swprof_mw.clock import monotonic_ns
 from swprof_mw.profiling.locate.frames import awaiting, inward, local
 from swprof_mw.profiling.locate.links import children, is_over
 from swprof_mw.profiling.locate.place import Place, current_request
+from swprof_mw.profiling.locate.registry import References, Registry, without
 from swprof_mw.profiling.locate.strand import State, Strand
 
 #: New tasks are looked at for so long in one tick, ns, or a tick would take milliseconds; the rest waits for the next
@@ -25,7 +26,6 @@ _LOOKING = 300_000
 _AT_ONCE = 32
 #: Tasks that are gone, or whose requests have ended, are forgotten once there are so many of them.
 _GONE = 1_000
-_RETRIES = 4
 #: A loop that is idle wakes a sleeping task within this, seconds.
 _WAKES_WITHIN = 0.001
 
@@ -116,9 +116,13 @@ class Tasks:
 
     A task's request never changes after its first step, so each task is looked at once: a set difference with the
     ones known already leaves the new ones.
+
+    Args:
+        registry: all of them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
         self._known: set[Any] = set()
         self._owned: list[tuple[Any, Place]] = []
         self._crowded = _GONE
@@ -144,19 +148,20 @@ class Tasks:
 
         The tasks of requests that go on are sorted anew when they are looked for: those may have ended by then.
         """
-        self._forget_gone()
+        self._forget_gone(self.registry.references())
         self._known.difference_update(reference for reference, _ in self._owned)
         self._owned.clear()
 
-    def _forget_gone(self) -> None:
-        references = _new(set())
+    def _forget_gone(self, references: References) -> None:
         self._owned = [each for each in self._owned if each[0]() is not None and not each[1].ended]
-        self._known &= references
+        self._known &= without(references, set())
 
     def _look(self, place: Place) -> None:
-        if len(self._known) > 2 * len(_all()) + _GONE:
-            self._forget_gone()
-        new = _new(self._known)
+        self.registry.note(place.loop)
+        references = self.registry.references()
+        if len(self._known) > 2 * len(references) + _GONE:
+            self._forget_gone(references)
+        new = without(references, self._known)
         if not new:
             return
         # The one that runs, and those that the request awaits, come first: among thousands, their turn might be late.
@@ -210,26 +215,3 @@ def _is_settled(task: Any) -> bool:
         inspect.CORO_CREATED,
         inspect.CORO_RUNNING,
     )
-
-
-def _all() -> Any:
-    """The weak references to all tasks of the process, as asyncio has them: they change at any time.
-
-    A task that starts eagerly is not among them until it is suspended: until then it runs inside of its maker.
-    """
-    module = sys.modules.get("asyncio.tasks")
-    # Never by truth: an empty WeakSet is false.
-    tasks = getattr(module, "_scheduled_tasks", getattr(module, "_all_tasks", None))
-    return getattr(tasks, "data", set())
-
-
-def _new(known: set[Any]) -> set[Any]:
-    """The weak references to the tasks of the process that are not ``known``, in a set that only the caller holds."""
-    for _ in range(_RETRIES):
-        try:
-            # Not by a copy of all: with thousands of tasks, that alone takes longer.
-            found: set[Any] = _all() - known
-            return found
-        except RuntimeError:  # changed meanwhile
-            continue
-    return set()

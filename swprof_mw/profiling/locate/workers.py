@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from swprof_mw.profiling.clocks import ThreadClocks
 from swprof_mw.profiling.locate.frames import Position, inward, local, look_again, passing
 from swprof_mw.profiling.locate.place import Place, current_request
+from swprof_mw.profiling.locate.registry import RUNNERS, Registry
 from swprof_mw.profiling.locate.strand import State, Strand
 
 
@@ -146,11 +147,13 @@ class Workers:
     Args:
         clocks: of the threads.
         requests: those that are looked for. What is done for others is left out.
+        registry: is told of the event loops that threads run.
     """
 
-    def __init__(self, clocks: ThreadClocks, requests: Container[Place | None]) -> None:
+    def __init__(self, clocks: ThreadClocks, requests: Container[Place | None], registry: Registry) -> None:
         self._clocks = clocks
         self._requests = requests
+        self._registry = registry
         self._modules = 0
         # By the code's id: hashing a code object reads all of it. The codes are held, so that ids stay theirs.
         self._codes: list[CodeType] = []
@@ -178,6 +181,7 @@ class Workers:
         self.forget()
         self._codes = []
         self._entries = {self._hold(module, name): entry for module, name, entry in _ENTRIES}
+        self._entries |= {self._hold(*method): self._registry.entry for method in RUNNERS}
         self._blocking = {self._hold(module, name): variable for module, name, variable in _BLOCKING}
         self._loops = {self._hold(module, name): variable for module, name, variable in _LOOPS}
         self._idle = {self._hold(*_IDLE[:2]): _IDLE[2]}

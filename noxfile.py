@@ -1,0 +1,106 @@
+"""Every supported Python with the oldest and the newest libraries, and what an app may lack: ``make matrix``.
+
+That takes an hour or two on two cores. ``nox --list`` names the jobs, ``nox -s 'unit-3.12(oldest)'`` runs one. CI runs
+two short ones, ``make test-oldest`` and ``make test-newest``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import nox
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from bench.environments import PYTHONS, available, interpreter
+
+nox.options.default_venv_backend = "uv"
+nox.options.reuse_venv = "yes"
+nox.options.error_on_missing_interpreters = True
+nox.options.sessions = ["unit", "types", "elsewhere", "installed"]
+
+OLDEST, NEWEST = PYTHONS[0], PYTHONS[-1]
+LIBRARIES = ("oldest", "newest")
+WORKERS = os.environ.get("WORKERS", "4")
+UNIT = "not oap and not tools and not accuracy and not processes and not page and not installed"
+SIDE_BY_SIDE = ("-n", WORKERS, "--dist", "worksteal")
+
+#: The suites that meet the libraries: adapters, protocol, connections, the collector and its page.
+ADAPTERS = [
+    *("asgi*", "django*", "flask*", "wsgi", "settings", "versions", "locate", "greenlets", "propagation"),
+    *("encode", "protocol", "reporter", "channel", "plain", "transport", "tls", "collector", "page_server"),
+]
+#: The suites that ask nothing of Linux itself.
+PORTABLE = [
+    *ADAPTERS,
+    *("agent", "application", "cli", "collector_*", "config", "elsewhere", "execution", "export", "failures", "names"),
+    *("outbox", "recorder", "service", "signature", "span", "stacks", "task", "trace_filter", "hostile_*"),
+]
+
+# pyenv has commands of these names that find no version by themselves.
+os.environ["PATH"] = os.pathsep.join(
+    [*(str(Path(interpreter(each)).parent) for each in available()), os.environ["PATH"]]
+)
+
+
+def prepare(session: nox.Session, libraries: str) -> None:
+    """The libraries that are locked, and this package as it is in the tree."""
+    session.install("-r", f"requirements/{libraries}.txt")
+    session.install("--no-deps", "-e", ".")
+
+
+def test(session: nox.Session, libraries: str, *arguments: str) -> None:
+    """Run tests. What newer Pythons have against old libraries is those libraries' matter."""
+    old = libraries == "oldest" and session.python not in PYTHONS[:2]
+    quiet = ("-W", "ignore::DeprecationWarning", "-W", "ignore::ResourceWarning") if old else ()
+    session.run("python", "-m", "pytest", "-q", "--ignore", "tests/page", *quiet, *arguments, *session.posargs)
+
+
+def suites(names: list[str]) -> list[str]:
+    """The files of tests whose names are like these."""
+    return [str(path) for name in names for path in sorted(Path("tests").glob(f"test_{name}.py"))]
+
+
+@nox.session(python=PYTHONS)
+@nox.parametrize("libraries", LIBRARIES, ids=LIBRARIES)
+def unit(session: nox.Session, libraries: str) -> None:
+    """Everything that `make unit` runs."""
+    prepare(session, libraries)
+    test(session, libraries, "-m", f"{UNIT} and not alone", *SIDE_BY_SIDE)
+    test(session, libraries, "-m", f"{UNIT} and alone")
+
+
+@nox.session(python=[OLDEST, NEWEST])
+@nox.parametrize("libraries", LIBRARIES, ids=LIBRARIES)
+def adapters(session: nox.Session, libraries: str) -> None:
+    """Only the suites that meet the libraries: what CI has time for."""
+    prepare(session, libraries)
+    test(session, libraries, "-m", f"{UNIT} and not alone", *SIDE_BY_SIDE, *suites(ADAPTERS))
+
+
+@nox.session(python=[OLDEST, NEWEST])
+def elsewhere(session: nox.Session) -> None:
+    """As on macOS and Windows, as far as Linux can show that."""
+    prepare(session, "newest")
+    session.env["PYTHONPATH"] = str(Path("tests/elsewhere").resolve())
+    test(session, "newest", "-m", f"{UNIT} and not alone", *SIDE_BY_SIDE, *suites(PORTABLE))
+
+
+@nox.session(python=[OLDEST, NEWEST])
+def installed(session: nox.Session) -> None:
+    """The wheel and the sdist: checked, and used in environments of their own with no more than one framework."""
+    prepare(session, "newest")
+    test(session, "newest", "-m", "installed", *SIDE_BY_SIDE)
+
+
+@nox.session(python=NEWEST)
+def types(session: nox.Session) -> None:
+    """What other Pythons and systems have, by their stubs."""
+    session.install("-e", ".[dev]")
+    for system in ("linux", "darwin", "win32"):
+        for version in PYTHONS:
+            # What asks for the system by name is known to lead nowhere on others.
+            options = ("--platform", system, "--python-version", version, "--no-warn-unreachable")
+            session.run("mypy", *options, "swprof_mw")

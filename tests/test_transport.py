@@ -1,0 +1,77 @@
+"""Where the grpc library should make the calls, and is not installed: our own client does, and one line says so."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from swprof_mw.config import Config
+from swprof_mw.reporter import tls, transport
+from tests.certificates import Authority
+from tests.faulty import Backend
+from tests.scripts import PRELUDE, ROOT
+
+#: By what the line begins with: the variables that ask for the library.
+WANTED = {
+    "transport is 'grpc'": {"SWPROF_TRANSPORT": "grpc"},
+    "http_proxy is set": {"http_proxy": "http://127.0.0.1:1"},
+    "gevent has patched ssl": {},
+}
+MESSAGE = (
+    "{why}, which takes the grpc library, but that cannot be imported (import of grpc halted; "
+    "None in sys.modules): going on without; pip install 'swprof-mw[grpc]'"
+)
+# What it does is all the same under gevent and without.
+BEGIN = """
+import sys
+if sys.argv[1:]:
+    from gevent import monkey
+    monkey.patch_all()
+import logging
+logging.basicConfig(format="%(levelname)s:%(message)s")
+sys.modules["grpc"] = None
+"""
+END = """
+from swprof_mw import agent
+request()
+wait_for(lambda: agent.current().reporter.segments.sent == 1)
+request()
+wait_for(lambda: agent.current().reporter.segments.sent == 2)
+"""
+
+
+@pytest.mark.parametrize("why", WANTED)
+def test_without_the_library_our_own_client_makes_the_calls(why: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    authority = Authority(tmp_path_factory.mktemp("tls"))
+    key, certificate = (path.read_bytes() for path in authority.sign("server"))
+    with Backend(tls=(key, certificate)) as backend:
+        settings = {
+            "SW_AGENT_COLLECTOR_BACKEND_SERVICES": backend.address,
+            "SWPROF_TLS_CA": str(authority.certificate),
+            "PYTHONPATH": str(ROOT),
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", BEGIN + PRELUDE + END, *(["gevent"] if "gevent" in why else [])],
+            env={**os.environ, **settings, **WANTED[why]},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        assert len(backend.segments()) == 2
+    assert done.stderr == f"WARNING:{MESSAGE.format(why=why)}\n"
+
+
+def test_where_no_authority_is_known_either(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    for variable in transport._PROXIES:
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(tls, "trusted", lambda config: "")
+    monkeypatch.setitem(sys.modules, "grpc", None)
+    monkeypatch.delitem(sys.modules, "swprof_mw.reporter.over_grpc", raising=False)
+    assert transport.load_grpc(Config.load({"force_tls": True}, environ={})) is None
+    assert [record.message for record in caplog.records] == [
+        MESSAGE.format(why="this system names no authorities for TLS")
+    ]

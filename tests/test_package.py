@@ -39,6 +39,8 @@ def test_the_wheel_has_the_package_and_its_data(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         metadata = next(name for name in names if name.endswith(".dist-info/METADATA"))
+        scripts = next(name for name in names if name.endswith(".dist-info/entry_points.txt"))
+        assert "swprof = swprof_mw.cli.main:main" in archive.read(scripts).decode()
         assert f"Version: {swprof_mw.__version__}" in archive.read(metadata).decode()
     assert {"swprof_mw/py.typed", "swprof_mw/reporter/protocol.binpb", "swprof_mw/__init__.py"} <= names
     source = {str(path.relative_to(ROOT)) for path in (ROOT / "swprof_mw").rglob("*.py")}

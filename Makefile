@@ -19,7 +19,7 @@ help:
 	@echo "make test-hostile  over 20,000 generated requests, answers and tasks: nobody sees a difference (ten minutes)"
 	@echo "make outages   what an outage of the backend costs requests, and whether anything is lost (some minutes)"
 	@echo "make test-oap  the example apps against a real SkyWalking OAP (needs Java 11+ and Maven)"
-	@echo "make test-tools  exports open in speedscope and pprof (needs node, npm and go)"
+	@echo "make test-tools  exports open in speedscope and pprof, pyright knows our types (needs node, npm and go)"
 	@echo "make test-page  the collector's page in a real browser (needs npm; downloads Chromium if there is none)"
 	@echo "make pictures  write docs/pictures anew"
 	@echo "make vendor    write what the page has from npm anew"

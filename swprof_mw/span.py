@@ -127,10 +127,11 @@ class EntrySpan(ProfiledSpan):
         self._name(self._application.names.guess(self.method, self.path))
 
     @guarded("naming an endpoint")
-    def set_endpoint(self, name: str) -> None:
-        """The app itself names the request: no route takes that name away any more."""
+    def set_endpoint(self, name: str | None) -> None:
+        """The app itself names the request, or knows that no route matched: no route takes that away any more."""
+        names = self._application.names
         self._fixed = False
-        self._name(self._application.names.route(self.method, name))
+        self._name(names.unmatched(self.method) if name is None else names.route(self.method, name))
         self._fixed = True
 
     @guarded("logging an exception")

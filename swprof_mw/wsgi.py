@@ -6,19 +6,24 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from swprof_mw.application import Application
+from swprof_mw.components import component_of, innermost
 from swprof_mw.failures import failed
 from swprof_mw.profiling.locate.place import current_request
 from swprof_mw.span import FAILED, EntrySpan, Span
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication
+    from _typeshed.wsgi import StartResponse
+    from typing_extensions import Unpack
 
-    from swprof_mw.application import Application
+    from swprof_mw.settings import Settings
 
 #: Where the environ holds the request's span, for a framework's hooks; None for a request that is not traced.
 SPAN = "swprof_mw.span"
 
 R = TypeVar("R")
+# Not typeshed's: frameworks that have types of their own for the two would not be accepted.
+WSGIApp = Callable[..., Iterable[bytes]]
 
 
 class WSGIEntry:
@@ -29,7 +34,7 @@ class WSGIEntry:
         app: the app.
     """
 
-    def __init__(self, application: Application, app: WSGIApplication) -> None:
+    def __init__(self, application: Application, app: WSGIApp) -> None:
         self.application = application
         self.app = app
 
@@ -57,6 +62,37 @@ class WSGIEntry:
         except Exception:  # noqa: BLE001
             failed("reading the WSGI environ")
             return None
+
+
+class SWProfilerMiddleware(WSGIEntry):
+    """Traces and profiles the requests of any WSGI app, and changes nothing of what passes.
+
+    ``app = SWProfilerMiddleware(app, service_name="shop")``. With ``enabled=False``, or switched off in the
+    environment, that gives back ``app`` itself. A request is named by its path, numbers, UUIDs and hex as ``{id}``,
+    unless `swprof_mw.set_endpoint` says better. For Flask there is `swprof_mw.flask`, which knows the routes.
+
+    Args:
+        app: any WSGI app.
+        settings: see the settings' page; what is not given comes from the environment. ``service_name`` has no default.
+
+    Raises:
+        ConfigError: a setting is unknown or out of range.
+    """
+
+    def __new__(cls, app: WSGIApp, **settings: Unpack[Settings]) -> Any:
+        """The middleware, or the app if we are off."""
+        self = super().__new__(cls)
+        WSGIEntry.__init__(self, Application(component_of(innermost(app)), settings), app)
+        return self if self.application.enabled else app
+
+    def __init__(self, app: WSGIApp, **settings: Unpack[Settings]) -> None:
+        """All is done already: what is given back where we are off may be another middleware of ours."""
+
+    def _open(self, environ: dict[str, Any]) -> EntrySpan | None:
+        span = super()._open(environ)
+        if span is not None:
+            span.route_by_path()  # now, for a task that asks for it; who knows better has not spoken yet
+        return span
 
 
 def raw_path(environ: Mapping[str, Any]) -> str:

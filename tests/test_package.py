@@ -70,7 +70,7 @@ print([name for name in ("grpc", "google.protobuf", "flask", "django", "starlett
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'statistic_s'"):
-        _ = swprof_mw.statistic_s
+        _ = swprof_mw.statistic_s  # type: ignore[attr-defined]
 
 
 # swprof_mw.stats()

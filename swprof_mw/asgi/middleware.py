@@ -6,10 +6,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from swprof_mw.application import Application
-from swprof_mw.asgi.framework import STARLETTE, Framework
+from swprof_mw.asgi.framework import Framework
 from swprof_mw.asgi.head import header, peer
 from swprof_mw.asgi.request import Request
 from swprof_mw.asgi.types import ASGIApp, Message, Receive, Scope, Send
+from swprof_mw.components import PYTHON
 from swprof_mw.failures import failed, guarded, note
 from swprof_mw.span import CLIENT_GONE, FAILED
 
@@ -47,7 +48,7 @@ class SWProfilerMiddleware:
         """The middleware, or the app if we are off."""
         self = super().__new__(cls)
         self.app = app
-        self._application = Application(STARLETTE, settings, default_name=self._app_name)
+        self._application = Application(PYTHON, settings, default_name=self._app_name)
         self._framework = None
         return self if self._application.enabled else app
 

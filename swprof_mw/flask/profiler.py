@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from swprof_mw.settings import Settings
 
+logger = logging.getLogger("swprof_mw")
+
 #: SkyWalking's id of Flask.
 COMPONENT = 7001
 #: Where ``app.extensions`` has the middleware, and ``app.config``, in capitals, the settings.
@@ -26,10 +29,10 @@ EXTENSION = "swprof"
 class SWProfiler(WSGIEntry):
     """Traces the requests of a Flask app, and profiles the ones that a task asks for.
 
-    Either ``app.wsgi_app = SWProfiler(app, service_name="shop")`` or, for an app that is made later,
-    ``SWProfiler(service_name="shop").init_app(app)``. Settings may also be in ``app.config["SWPROF"]``, a dict that is
-    read at the first request. With ``enabled=False`` the first form gives the ``app.wsgi_app`` there was, and the
-    second one changes nothing.
+    ``SWProfiler(app, service_name="shop")`` or, for apps that are made later, ``SWProfiler(service_name="shop")`` once
+    and its ``init_app(app)`` for each. Both put a middleware around all that ``app.wsgi_app`` is by then, which is what
+    ``app.wsgi_app = SWProfiler(app)`` says more clearly; it is ``app.extensions["swprof"]``. Settings may also be in
+    ``app.config["SWPROF"]``, a dict that is read at the first request. With ``enabled=False`` nothing is changed.
 
     Args:
         app: the app; what its ``wsgi_app`` is now, is what this calls.
@@ -46,6 +49,8 @@ class SWProfiler(WSGIEntry):
         return super().__new__(cls)
 
     def __init__(self, app: Flask | None = None, **settings: Unpack[Settings]) -> None:
+        if hasattr(self, "app"):
+            return  # not enabled: what is given back is one that was there before
         self._settings = settings
         if app is None:
             # A bad setting is told where it was written.
@@ -54,12 +59,16 @@ class SWProfiler(WSGIEntry):
         application = Application(COMPONENT, settings, lambda: _settings_of(app), lambda: app.name)
         super().__init__(application, app.wsgi_app)
         connect(app)
+        app.wsgi_app = self  # type: ignore[method-assign]
         app.extensions[EXTENSION] = self
 
     def init_app(self, app: Flask) -> None:
-        """Put a middleware with these settings into ``app``, around all that ``app.wsgi_app`` is now."""
-        if Config.load(self._settings).enabled:
-            app.wsgi_app = type(self)(app, **self._settings)  # type: ignore[method-assign]
+        """Put a middleware with these settings into ``app``; one that is there already stays, and is the only one."""
+        there = app.extensions.get(EXTENSION)
+        if there is None:
+            type(self)(app, **self._settings)
+        elif there._settings != self._settings:
+            logger.warning("the Flask app %r has swprof_mw already, with other settings: these stay", app.name)
 
 
 def _no_app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:

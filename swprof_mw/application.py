@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from swprof_mw import forks
+from swprof_mw import forks, log
 from swprof_mw.config import Config
 from swprof_mw.failures import failed
 from swprof_mw.names import EndpointNames
@@ -17,8 +16,6 @@ from swprof_mw.trace_filter import TraceFilter
 
 if TYPE_CHECKING:
     from swprof_mw.agent import Service
-
-logger = logging.getLogger("swprof_mw")
 
 
 def _no_settings() -> Mapping[str, object]:
@@ -129,7 +126,7 @@ class Application:
 
                 service = agent.attach(self.config, self._default_name())
         except ValueError as error:
-            logger.error("swprof_mw is off: %s", error)
+            log.off(str(error))
         finally:
             # The process last: until then, requests that come meanwhile connect by themselves.
             self._service, self._process = service, os.getpid()

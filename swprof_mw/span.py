@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from swprof_mw.clock import NS_PER_MS, monotonic_ns, wall_ns
 from swprof_mw.exception_log import exception_log
 from swprof_mw.failures import failed, guarded, note
+from swprof_mw.log import fields
 from swprof_mw.profiling.locate.place import Place, current_request
 from swprof_mw.profiling.profiler import ProfiledSpan
 from swprof_mw.propagation import parse
@@ -198,7 +199,8 @@ class EntrySpan(ProfiledSpan):
             self._reference = parse(header)
             if self._reference is None:
                 # Not the value itself: it is a stranger's, and might be anybody's secret.
-                note("a header sw8 that is not valid is ignored, of %d characters", len(header))
+                words = "a header sw8 that is not valid is ignored, of %d characters"
+                note(words, len(header), extra=fields("header_ignored", length=len(header)))
             self._sw8 = ""  # at last: another thread of the request may ask meanwhile
         return self._reference
 

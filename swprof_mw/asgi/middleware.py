@@ -12,6 +12,7 @@ from swprof_mw.asgi.request import Request
 from swprof_mw.asgi.types import ASGIApp, Message, Receive, Scope, Send
 from swprof_mw.components import PYTHON
 from swprof_mw.failures import failed, guarded, note
+from swprof_mw.log import fields
 from swprof_mw.span import CLIENT_GONE, FAILED
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ class SWProfilerMiddleware:
                 found = header(scope.get("headers") or (), b"sw8")
                 sw8 = found.decode("latin-1") if found else ""
             except _MALFORMED as error:
-                note("a scope that is not as ASGI has it: %s: %s", type(error).__name__, error)
+                extra = fields("scope_ignored", error=f"{type(error).__name__}: {error}")
+                note("a scope that is not as ASGI has it: %s: %s", type(error).__name__, error, extra=extra)
                 return None
             framework = self._framework or self._look(scope)
             span = self._application.begin(request.method, request.full_path, client, sw8)

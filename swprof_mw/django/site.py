@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 
 from django.conf import settings
 from django.core.exceptions import MiddlewareNotUsed
 
+from swprof_mw import log
 from swprof_mw.application import Application
 from swprof_mw.config import Config, ConfigError
-
-logger = logging.getLogger("swprof_mw")
 
 #: SkyWalking's id of Django.
 COMPONENT = 7004
@@ -35,7 +33,7 @@ def application() -> Application:
         config = Config.load({}, given())
     except ConfigError as error:
         # A site runs without us rather than not at all.
-        logger.error("swprof_mw is off: %s", error)
+        log.off(str(error))
         raise MiddlewareNotUsed(str(error)) from None
     if not config.enabled:
         raise MiddlewareNotUsed("swprof_mw is not enabled")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from swprof_mw.application import Application
 from swprof_mw.config import Config
 from swprof_mw.flask.hooks import connect
+from swprof_mw.log import fields
 from swprof_mw.wsgi import WSGIEntry
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ class SWProfiler(WSGIEntry):
         if there is None:
             type(self)(app, **self._settings)
         elif there._settings != self._settings:
-            logger.warning("the Flask app %r has swprof_mw already, with other settings: these stay", app.name)
+            words = "the Flask app %r has swprof_mw already, with other settings: these stay"
+            logger.warning(words, app.name, extra=fields("settings_ignored", app=app.name))
 
 
 def _no_app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from swprof_mw import forks, log
-from swprof_mw.config import Config
+from swprof_mw.config import Config, explain
 from swprof_mw.failures import failed
 from swprof_mw.names import EndpointNames
 from swprof_mw.profiling.locate.place import current_request
@@ -75,6 +75,15 @@ class Application:
     def enabled(self) -> bool:
         """Whether the app is instrumented at all, by what is known before the first request."""
         return self.config.enabled
+
+    def explain(self) -> dict[str, tuple[Any, str]]:
+        """Each setting and its source, as the first request will find them. Raises ``ConfigError`` for a bad one."""
+        return explain(self._keywords, self._framework_settings())
+
+    @property
+    def default_name(self) -> str:
+        """The service's name where no setting gives one; empty if the app has none of its own."""
+        return self._default_name()
 
     def begin(self, method: str, path: str, peer: str = "", sw8: str = "") -> Span | None:
         """A request begins; None where it is not traced: ignored, or we are off.

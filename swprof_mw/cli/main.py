@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from swprof_mw import __version__
-from swprof_mw.cli import collector, export, profile, ui
+from swprof_mw.cli import check, collector, export, profile, ui
 from swprof_mw.cli.error import CommandError
 from swprof_mw.export.visible import visible
 
@@ -35,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="swprof", description="Profile web apps through SkyWalking.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    check.add(commands)
     collector.add(commands)
     profile.add(commands)
     export.add(commands)

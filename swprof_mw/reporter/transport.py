@@ -21,6 +21,11 @@ def wants_grpc(config: Config) -> bool:
     and for TLS where there is no ``ssl`` for us (under gevent it is gevent's) or nothing that says whom to trust:
     grpc brings a list of authorities along.
     """
-    if config.transport == "grpc" or any(os.environ.get(variable) for variable in _PROXIES):
+    if config.transport == "grpc" or proxy():
         return True
     return tls.Trust(config).enabled and not (tls.usable() and tls.trusted(config))
+
+
+def proxy() -> str:
+    """The proxy that the environment names for grpc; empty if it names none."""
+    return next(filter(None, map(os.environ.get, _PROXIES)), "") or ""

@@ -558,27 +558,53 @@ def test_a_process_like_which_none_is_tested(
     assert "untested" in [one["id"] for one in json.loads(capsys.readouterr().out)["findings"]]
 
 
-@pytest.mark.parametrize(
-    ("ini", "runs"),
-    [
-        ("[uwsgi]\nmodule = shop:app\n", False),
-        ("[uwsgi]\nmodule = shop:app\nenable-threads = true\n", True),
-        ("[uwsgi]\nenable-threads\n", True),
-        ("[uwsgi]\nenable-threads = false\n", False),
-        ("[uwsgi]\nthreads = 4\n", True),
-        ("[uwsgi]\ngevent = 100\nhttp = :80\nhttp = :81\n", True),
-        ("[uwsgi]\nini = common.ini\n", True),
-        ("[uwsgi]\nini = uwsgi.ini\n", False),
-    ],
-)
-@pytest.mark.parametrize("named", [True, False])
-def test_uwsgi_has_to_let_threads_run(check: Check, tmp_path: Path, ini: str, runs: bool, named: bool) -> None:
-    (tmp_path / "common.ini").write_text("[uwsgi]\nenable-threads = true\n")
-    (tmp_path / "uwsgi.ini").write_text(ini)
-    checked = check(FLASK, "shop:app", *(["--uwsgi", "uwsgi.ini"] if named else []))
-    assert (checked.status, checked.ids) == ((0, []) if runs else (1, ["uwsgi-threads"]))
-    if not runs:
-        assert checked.finding("uwsgi-threads")["mend"].startswith("add enable-threads = true to ")
+#: Lines of an ``.ini``, and whether uWSGI then lets threads run.
+UWSGI = {
+    "need-app = false": False,
+    "enable-threads = true": True,
+    "enable-threads": False,
+    "enable-threads = false": False,
+    "enable-threads = no": False,
+    "enable-threads = 0": False,
+    "enable-threads = off": True,
+    "threads = 4": True,
+    "http-timeout = 1\nhttp-timeout = 2\nthreads = 2": True,
+    "ini = common.ini": True,
+}
+
+
+def write_ini(directory: Path, line: str) -> None:
+    """An ``uwsgi.ini`` with that line, and one that it may include."""
+    (directory / "common.ini").write_text("[uwsgi]\nenable-threads = true\n")
+    (directory / "uwsgi.ini").write_text(f"[uwsgi]\nsocket = 127.0.0.1:0\npyrun = probe.py\n{line}\n")
+
+
+@pytest.mark.parametrize(("line", "runs"), UWSGI.items())
+def test_uwsgi_has_to_let_threads_run(check: Check, tmp_path: Path, line: str, runs: bool) -> None:
+    write_ini(tmp_path, line)
+    for options in ((), ("--uwsgi", "uwsgi.ini")):
+        checked = check(FLASK, "shop:app", *options)
+        assert (checked.status, checked.ids) == ((0, []) if runs else (1, ["uwsgi-threads"]))
+        if not runs:
+            assert checked.finding("uwsgi-threads")["mend"].startswith("add enable-threads = true to ")
+
+
+@pytest.mark.parametrize(("line", "runs"), UWSGI.items())
+def test_uwsgi_itself_reads_its_options_so(tmp_path: Path, line: str, runs: bool) -> None:
+    write_ini(tmp_path, line)
+    code = (
+        "import os; from swprof_mw import servers; print('they run:', servers.threads_run(), flush=True); os._exit(0)"
+    )
+    (tmp_path / "probe.py").write_text(code)
+    python = environment("uwsgi", sys.executable, "uwsgi==2.0.31")
+    command = [str(python.parent / "uwsgi"), "--ini", "uwsgi.ini"]
+    done = subprocess.run(command, cwd=tmp_path, env=environ(), capture_output=True, text=True, check=False, timeout=20)
+    assert f"they run: {runs}" in done.stdout + done.stderr
+
+
+def test_a_file_of_uwsgi_s_that_includes_itself_is_read_once(check: Check, tmp_path: Path) -> None:
+    write_ini(tmp_path, "ini = uwsgi.ini")
+    assert check(FLASK).ids == ["uwsgi-threads"]
 
 
 @pytest.mark.parametrize(

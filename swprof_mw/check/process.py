@@ -96,7 +96,8 @@ def _options(path: Path, outer: frozenset[Path] = frozenset()) -> dict[str, str]
         raise CheckError(f"{path} cannot be read as uWSGI's .ini: {str(error).splitlines()[0]}") from error
     if not parser.has_section("uwsgi"):
         raise CheckError(f"{path} has no section [uwsgi]")
-    found = {name: "true" if value is None else value.strip() for name, value in parser.items("uwsgi")}
+    # A line without a value counts for nothing.
+    found = {name: value.strip() for name, value in parser.items("uwsgi") if value is not None}
     included = [path.parent / found[name] for name in _INCLUDES if name in found]
     for each in included:
         if each.is_file() and each not in outer:

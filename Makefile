@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test lint types unit test-oldest test-newest test-installed matrix locks test-oap test-tools test-page pictures vendor test-suites test-processes test-hostile test-accuracy bench collector-load outages accuracy accuracy-short retention soak protocol settings clean
+.PHONY: help setup demo test lint types unit test-oldest test-newest test-installed matrix locks test-oap test-tools test-page pictures vendor test-suites test-processes test-agents test-hostile test-accuracy bench collector-load outages accuracy accuracy-short retention soak protocol settings clean
 
 help:
 	@echo "make demo      profile the three example apps through the embedded collector"
@@ -18,10 +18,11 @@ help:
 	@echo "make retention  does anything stay behind of requests sampled at 1 ms? each kind of server (half an hour)"
 	@echo "make soak      does anything grow or get lost while tasks and the backend come and go? (ten minutes)"
 	@echo "make test-processes  hundreds of forks, and every server in each of its ways (some minutes)"
+	@echo "make test-agents  beside Datadog, New Relic, Elastic, OpenTelemetry, Sentry and others (downloads them; some minutes)"
 	@echo "make test-hostile  over 20,000 generated requests, answers and tasks: nobody sees a difference (ten minutes)"
 	@echo "make outages   what an outage of the backend costs requests, and whether anything is lost (some minutes)"
 	@echo "make test-oap  the example apps and the page over a real SkyWalking OAP (needs Java 11+, Maven and Chromium)"
-	@echo "make test-tools  exports open in speedscope and pprof (needs node, npm and go)"
+	@echo "make test-tools  exports open in speedscope and pprof, pyright knows our types (needs node, npm and go)"
 	@echo "make test-page  the collector's page in a real browser (needs npm; downloads Chromium if there is none)"
 	@echo "make pictures  write docs/pictures anew"
 	@echo "make vendor    write what the page has from npm anew"
@@ -52,7 +53,7 @@ types: setup
 
 # Tests that wait for servers more than they compute run side by side; those that measure times or shares run alone.
 WORKERS ?= 4
-UNIT := not oap and not tools and not accuracy and not processes and not page and not installed
+UNIT := not oap and not tools and not accuracy and not processes and not page and not installed and not agents
 
 unit: setup
 	$(BIN)/python -m pytest -m "$(UNIT) and not alone" -q -n $(WORKERS) --dist worksteal
@@ -102,6 +103,9 @@ vendor: setup
 
 test-processes: setup
 	$(BIN)/python -m pytest -m processes -q
+
+test-agents: setup
+	$(BIN)/python -m pytest -m agents -q
 
 # Twelve times as many generated cases as in `make test`, and other ones each time.
 CASES ?= 12

@@ -1,6 +1,6 @@
 """Profile the three example apps through the embedded collector, and print where their time goes: ``make demo``.
 
-For each app: start it under its server, visit its pages, and let ``python -m swprof_mw profile`` profile the slow one
+For each app: start it under its server, visit its pages, and let ``swprof profile`` profile the slow one
 while somebody keeps ordering. Exit status 1 if one of them shows no tree.
 
 With ``DEMO_KEEP=1`` the page stays open until Ctrl-C, with the apps running and visited now and then.

@@ -64,7 +64,7 @@ def table() -> str:
 def main() -> None:
     """Lock, and write the table."""
     lock("oldest", "--constraints", "requirements/oldest.in")
-    lock("newest")
+    lock("newest", "--extra", "recipes")
     PAGE.write_text(_TABLE.sub(table(), PAGE.read_text()))
 
 

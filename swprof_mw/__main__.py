@@ -1,4 +1,4 @@
-"""``python -m swprof_mw``."""
+"""``python -m swprof_mw``: the same as the command ``swprof``."""
 
 import sys
 

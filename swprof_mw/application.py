@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from swprof_mw import current, forks
+from swprof_mw import current, forks, log
 from swprof_mw.clock import monotonic_ns
-from swprof_mw.config import Config
+from swprof_mw.config import Config, explain
 from swprof_mw.failures import failed
 from swprof_mw.names import EndpointNames
 from swprof_mw.profiling.locate.place import current_request
@@ -18,8 +17,6 @@ from swprof_mw.trace_filter import TraceFilter
 
 if TYPE_CHECKING:
     from swprof_mw.agent import Service
-
-logger = logging.getLogger("swprof_mw")
 
 
 def _no_settings() -> Mapping[str, object]:
@@ -79,6 +76,15 @@ class Application:
     def enabled(self) -> bool:
         """Whether the app is instrumented at all, by what is known before the first request."""
         return self.config.enabled
+
+    def explain(self) -> dict[str, tuple[Any, str]]:
+        """Each setting and its source, as the first request will find them. Raises ``ConfigError`` for a bad one."""
+        return explain(self._keywords, self._framework_settings())
+
+    @property
+    def default_name(self) -> str:
+        """The service's name where no setting gives one; empty if the app has none of its own."""
+        return self._default_name()
 
     def begin(self, method: str, path: str, client: Client = (None, None), sw8: str = "") -> Span | None:
         """A request begins; None where it is not traced: ignored, or we are off.
@@ -159,7 +165,7 @@ class Application:
 
                 service = agent.attach(self.config, self._default_name())
         except ValueError as error:
-            logger.error("swprof_mw is off: %s", error)
+            log.off(str(error))
         finally:
             # The process last: until then, requests that come meanwhile connect by themselves.
             self._service, self._process = service, os.getpid()

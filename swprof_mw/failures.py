@@ -11,8 +11,10 @@ import functools
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ParamSpec, TypeVar
+
+from swprof_mw.log import fields
 
 logger = logging.getLogger("swprof_mw")
 
@@ -40,13 +42,13 @@ def guarded(doing: str) -> Callable[[Callable[P, R]], Callable[P, R | None]]:
     return wrap
 
 
-def note(message: str, *arguments: object) -> None:
+def note(message: str, *arguments: object, extra: Mapping[str, object]) -> None:
     """Log what is wrong with something that we were given, once a minute for each ``message``."""
     now = time.monotonic()
     if now - _last.get(message, -_QUIET_SECONDS) >= _QUIET_SECONDS:
         _last[message] = now
         with contextlib.suppress(Exception):
-            logger.warning(message, *arguments)
+            logger.warning(message, *arguments, extra=extra)
 
 
 def failed(doing: str) -> None:
@@ -60,4 +62,5 @@ def failed(doing: str) -> None:
             if error is not None:
                 # An exception that the app was handling meanwhile is none of ours, and its text may be a secret.
                 error.__suppress_context__ = True
-            logger.exception("swprof_mw failed in %s; the app goes on without it", doing)
+            words = "swprof_mw failed in %s; the app goes on without it"
+            logger.exception(words, doing, extra=fields("internal_error", doing=doing))

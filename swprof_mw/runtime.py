@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import sys
 from typing import Any
 
-from swprof_mw import servers
-
-logger = logging.getLogger("swprof_mw")
+from swprof_mw import log, servers
 
 #: Where the interpreters of a process are told apart: from Python 3.13 on, and before.
 _INTERPRETERS = ("_interpreters", "_xxsubinterpreters")
@@ -22,7 +19,7 @@ def is_supported() -> bool:
     global reason
     told, reason = reason, why_not()
     if reason and not told:
-        logger.error("swprof_mw is off: %s", reason)
+        log.off(reason)
     return not reason
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from swprof_mw.failures import guarded
@@ -25,12 +25,17 @@ def threads_run() -> bool:
     """Whether threads get to run at all: under uWSGI not unless it was told so."""
     uwsgi = sys.modules.get("uwsgi")
     options = getattr(uwsgi, "opt", None)
-    return not isinstance(options, dict) or any(_is_on(options, name) for name in _WITH_THREADS)
+    return not isinstance(options, dict) or lets_threads_run(options)
 
 
-def _is_on(options: dict[Any, Any], name: str) -> bool:
+def lets_threads_run(options: Mapping[Any, Any]) -> bool:
+    """Whether uWSGI does, with these options; names and values may be bytes."""
+    return any(_is_on(options, name) for name in _WITH_THREADS)
+
+
+def _is_on(options: Mapping[Any, Any], name: str) -> bool:
     value = options.get(name, options.get(name.encode(), False))
-    return bool(value) and value not in _OFF
+    return bool(value) and (value.encode() if isinstance(value, str) else value) not in _OFF
 
 
 @guarded("asking uWSGI what this process is")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from swprof_mw.clock import NS_PER_MS, monotonic_ns, wall_ns
 from swprof_mw.exception_log import exception_log
 from swprof_mw.failures import failed, guarded, note
+from swprof_mw.log import fields
 from swprof_mw.profiling.locate.place import Place, current_request
 from swprof_mw.profiling.profiler import ProfiledSpan
 from swprof_mw.propagation import parse
@@ -151,11 +152,12 @@ class EntrySpan(ProfiledSpan):
         self._name(self._application.names.guess(self.method, self.path))
 
     @guarded("naming an endpoint")
-    def set_endpoint(self, name: str) -> None:
-        """The app itself names the request: no route takes that name away any more."""
+    def set_endpoint(self, name: str | None) -> None:
+        """The app itself names the request, or knows that no route matched: no route takes that away any more."""
+        names = self._application.names
         self._fixed = False
         self.is_routed = True
-        self._name(self._application.names.route(self.method, name))
+        self._name(names.unmatched(self.method) if name is None else names.route(self.method, name))
         self._fixed = True
 
     @guarded("logging an exception")
@@ -241,7 +243,8 @@ class EntrySpan(ProfiledSpan):
             self._reference = parse(header)
             if self._reference is None:
                 # Not the value itself: it is a stranger's, and might be anybody's secret.
-                note("a header sw8 that is not valid is ignored, of %d characters", len(header))
+                words = "a header sw8 that is not valid is ignored, of %d characters"
+                note(words, len(header), extra=fields("header_ignored", length=len(header)))
             self._sw8 = ""  # at last: another thread of the request may ask meanwhile
         return self._reference
 

@@ -7,15 +7,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from swprof_mw.application import Application
 from swprof_mw.clock import monotonic_ns
+from swprof_mw.components import component_of, innermost
 from swprof_mw.failures import failed
 from swprof_mw.profiling.locate.place import current_request
 from swprof_mw.span import FAILED, Client, EntrySpan, NestedSpan, Span
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication
+    from _typeshed.wsgi import StartResponse
+    from typing_extensions import Unpack
 
-    from swprof_mw.application import Application
+    from swprof_mw.settings import Settings
 
 #: Where the environ holds the request's span, for a framework's hooks; None for a request that is not traced. Of one
 #: without a span its `WSGIEntry`, and when it began, monotonic ns.
@@ -23,6 +26,8 @@ SPAN = "swprof_mw.span"
 BEGAN = "swprof_mw.began"
 
 R = TypeVar("R")
+# Not typeshed's: frameworks that have types of their own for the two would not be accepted.
+WSGIApp = Callable[..., Iterable[bytes]]
 
 
 class WSGIEntry:
@@ -37,7 +42,7 @@ class WSGIEntry:
     tells_of_answers = False
     _watches_routes = False
 
-    def __init__(self, application: Application, app: WSGIApplication) -> None:
+    def __init__(self, application: Application, app: WSGIApp) -> None:
         self.application = application
         self.app = app
 
@@ -77,7 +82,7 @@ class WSGIEntry:
         method = str.upper(environ["REQUEST_METHOD"])
         if not self.application.is_due(method, template):
             return None
-        environ[SPAN] = span = self.application.begin(method, raw_path(environ), client(environ), sw8(environ))
+        environ[SPAN] = span = self.application.begin(method, raw_path(environ), *caller(environ))
         if not isinstance(span, EntrySpan):
             return None
         span.backdate(environ[BEGAN])
@@ -114,7 +119,7 @@ class WSGIEntry:
             # Whatever happens, an environ that the app copied from another request's does not lead to that one's span;
             # and one that cannot be written to shows that before there is a span.
             environ[SPAN] = None
-            environ[SPAN] = span = self.application.begin(method, path, client(environ), sw8(environ))
+            environ[SPAN] = span = self.application.begin(method, path, *caller(environ))
             if span is not None and span.wants_route != self._watches_routes:
                 self._watches_routes = not self._watches_routes
                 self.watch_routes(self._watches_routes)
@@ -122,6 +127,37 @@ class WSGIEntry:
         except Exception:  # noqa: BLE001
             failed("reading the WSGI environ")
             return None
+
+
+class SWProfilerMiddleware(WSGIEntry):
+    """Traces and profiles the requests of any WSGI app, and changes nothing of what passes.
+
+    ``app = SWProfilerMiddleware(app, service_name="shop")``. With ``enabled=False``, or switched off in the
+    environment, that gives back ``app`` itself. A request is named by its path, numbers, UUIDs and hex as ``{id}``,
+    unless `swprof_mw.set_endpoint` says better. For Flask there is `swprof_mw.flask`, which knows the routes.
+
+    Args:
+        app: any WSGI app.
+        settings: see the settings' page; what is not given comes from the environment. ``service_name`` has no default.
+
+    Raises:
+        ConfigError: a setting is unknown or out of range.
+    """
+
+    def __new__(cls, app: WSGIApp, **settings: Unpack[Settings]) -> Any:
+        """The middleware, or the app if we are off."""
+        self = super().__new__(cls)
+        WSGIEntry.__init__(self, Application(component_of(innermost(app)), settings), app)
+        return self if self.application.enabled else app
+
+    def __init__(self, app: WSGIApp, **settings: Unpack[Settings]) -> None:
+        """All is done already: what is given back where we are off may be another middleware of ours."""
+
+    def _open(self, environ: dict[str, Any]) -> Span | None:
+        span = super()._open(environ)
+        if isinstance(span, EntrySpan):
+            span.route_by_path()  # now, for a task that asks for it; who knows better has not spoken yet
+        return span
 
 
 def raw_path(environ: Mapping[str, Any]) -> str:
@@ -137,15 +173,10 @@ def raw_path(environ: Mapping[str, Any]) -> str:
     return path if path.isascii() else path.encode("latin-1").decode("utf-8", "replace")
 
 
-def client(environ: Mapping[str, Any]) -> Client:
-    """The client's host and port, as far as the server says."""
-    return environ.get("REMOTE_ADDR"), environ.get("REMOTE_PORT")
-
-
-def sw8(environ: Mapping[str, Any]) -> str:
-    """The value of the ``sw8`` header; empty if there is none."""
-    value = environ.get("HTTP_SW8", "")
-    return value if isinstance(value, str) else ""
+def caller(environ: Mapping[str, Any]) -> tuple[Client, str]:
+    """Who asks: the client's host and port, as far as the server says, and the value of the ``sw8`` header."""
+    sw8 = environ.get("HTTP_SW8", "")
+    return (environ.get("REMOTE_ADDR"), environ.get("REMOTE_PORT")), sw8 if isinstance(sw8, str) else ""
 
 
 def _put(environ: dict[str, Any], entry: WSGIEntry) -> bool:

@@ -39,26 +39,30 @@ def websocket(path: str, **changes: Any) -> Message:
 
 
 class Exchanged:
-    """One call of an app: gives it the messages it is to receive, then waits for ever, and keeps what it sends.
+    """One call of an app: gives it the messages it is to receive, and a disconnect once it has answered.
 
     Attributes:
-        sent: the app's messages.
+        sent: the app's messages, all of which are kept.
     """
 
     def __init__(self, received: Iterable[Message] = (REQUEST,)) -> None:
         self._received = list(received)
+        self._answered = asyncio.Event()
         self.sent: list[Message] = []
 
     async def receive(self) -> Message:
         """The next message for the app."""
         if self._received:
             return dict(self._received.pop(0))
-        await asyncio.Event().wait()
-        raise AssertionError("unreachable")
+        await self._answered.wait()
+        kind = "websocket" if str(self.sent[-1]["type"]).startswith("websocket.") else "http"
+        return {"type": f"{kind}.disconnect"}
 
     async def send(self, message: Any) -> None:
         """Take a message of the app."""
         self.sent.append(dict(message))
+        if message["type"] in ("http.response.body", "websocket.close") and not message.get("more_body"):
+            self._answered.set()
 
     @property
     def status(self) -> int:

@@ -1,4 +1,4 @@
-"""The commands of ``python -m swprof_mw``, the client they use and the text they print."""
+"""The commands of ``swprof``, the client they use and the text they print."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ import time
 import uuid
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import grpc
 import pytest
 
+import swprof_mw
 from swprof_mw.cli import as_json, connection, report, serving, waiting
 from swprof_mw.cli.main import main
 from swprof_mw.cli.paint import Paint
@@ -265,9 +267,9 @@ def failure(capsys: pytest.CaptureFixture[str]) -> str:
     """The one line on stderr; nothing was printed."""
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert shown.err.startswith("swprof_mw: ")
+    assert shown.err.startswith("swprof: ")
     assert shown.err.count("\n") == 1
-    return shown.err.removeprefix("swprof_mw: ").rstrip()
+    return shown.err.removeprefix("swprof: ").rstrip()
 
 
 def test_a_service_that_is_not_known(collector: Collector, agent: Agent, capsys: pytest.CaptureFixture[str]) -> None:
@@ -407,7 +409,7 @@ def test_collector_on_a_port_that_is_taken() -> None:
         with start_collector("--grpc-port", "0", "--http-port", str(port)) as process:
             printed, errors = process.communicate(timeout=20)
     assert (process.returncode, printed) == (2, "")
-    assert errors == f"swprof_mw: cannot listen on 127.0.0.1:{port} for HTTP: Address already in use\n"
+    assert errors == f"swprof: cannot listen on 127.0.0.1:{port} for HTTP: Address already in use\n"
 
 
 def test_collector_beyond_loopback_wants_a_token() -> None:
@@ -415,7 +417,7 @@ def test_collector_beyond_loopback_wants_a_token() -> None:
         printed, errors = process.communicate(timeout=20)
     assert (process.returncode, printed) == (2, "")
     needed = "0.0.0.0 is not loopback: a token is needed, or anybody could read and start profiles"
-    assert errors == f"swprof_mw: {needed}\n"
+    assert errors == f"swprof: {needed}\n"
 
 
 def test_the_token_comes_from_the_environment_too(
@@ -466,8 +468,18 @@ def test_usage(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([])
     assert ended.value.code == 2
-    done = subprocess.run([sys.executable, "-m", "swprof_mw", "--version"], capture_output=True, text=True, check=True)
-    assert re.fullmatch(r"\d+\.\d+\.\d+\S*\n", done.stdout)
+    assert capsys.readouterr().err.startswith("usage: swprof ")
+
+
+SCRIPT, MODULE = [str(Path(sys.executable).parent / "swprof")], [sys.executable, "-m", "swprof_mw"]
+
+
+@pytest.mark.parametrize("command", [SCRIPT, MODULE], ids=["script", "module"])
+def test_the_installed_command_and_the_module_are_the_same(command: list[str]) -> None:
+    version = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+    assert version.stdout == f"swprof {swprof_mw.__version__}\n"
+    wrong = subprocess.run([*command, "profile", "--oap", "none"], capture_output=True, text=True, check=False)
+    assert (wrong.returncode, wrong.stderr.startswith("usage: swprof profile ")) == (2, True)
 
 
 # The client

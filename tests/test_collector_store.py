@@ -553,7 +553,7 @@ def test_options_that_cannot_be(options: list[str], why: str) -> None:
     command = [sys.executable, "-m", "swprof_mw", "collector", "--grpc-port", "0", "--http-port", "0", *options]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.splitlines()[-1].endswith(f": {why}" if "argument" in why else f"swprof_mw: {why}")
+    assert ended.stderr.splitlines()[-1].endswith(f": {why}" if "argument" in why else f"swprof: {why}")
 
 
 # How much it takes in

@@ -341,6 +341,7 @@ def test_a_stream_is_followed_only_where_its_segment_is_sent(recorded: Recorded)
 
     with override_settings(SWPROF={"service_name": "shop", "trace_report": "profiled"}):
         middleware = SWProfilerMiddleware(stream)
+        middleware._application.attach()
         kept: list[Any] = [middleware(RequestFactory().get("/x")) for _ in range(2)]
         kept[0].close()
         kept += [middleware(RequestFactory().get("/x"))]

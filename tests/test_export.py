@@ -1,4 +1,4 @@
-"""Profiles as files for other tools: what stands in them, and ``python -m swprof_mw export``."""
+"""Profiles as files for other tools: what stands in them, and ``swprof export``."""
 
 from __future__ import annotations
 

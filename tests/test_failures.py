@@ -9,6 +9,7 @@ import pytest
 
 from swprof_mw import failures
 from swprof_mw.failures import guarded, note
+from swprof_mw.log import fields
 
 
 @pytest.fixture(autouse=True)
@@ -31,8 +32,8 @@ def test_a_failure_is_logged_once_a_minute_with_its_traceback(caplog: pytest.Log
 
 
 def test_a_note_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
-    note("odd: %s", 1)
-    note("odd: %s", 2)
+    note("odd: %s", 1, extra=fields("odd"))
+    note("odd: %s", 2, extra=fields("odd"))
     assert [record.getMessage() for record in caplog.records] == ["odd: 1"]
 
 
@@ -45,6 +46,6 @@ def test_a_filter_of_the_apps_that_fails_is_not_the_requests_problem() -> None:
     failures.logger.addFilter(failing)
     try:
         assert fails() is None
-        note("odd")
+        note("odd", extra=fields("odd"))
     finally:
         failures.logger.removeFilter(failing)

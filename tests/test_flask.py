@@ -79,6 +79,40 @@ def test_an_app_may_come_later(recorded: Recorded) -> None:
     assert [segment.service for segment in recorded.segments] == ["later", "later"]
 
 
+def test_an_extension_made_with_an_app_puts_itself_in(recorded: Recorded) -> None:
+    app = make_app()
+    before = app.wsgi_app
+    profiler = SWProfiler(app)
+    assert app.wsgi_app is profiler
+    assert vars(profiler)["app"] == before
+    ask(app, "/users/7")
+    assert [segment.operation for segment in recorded.segments] == ["/users/<int:uid>"]
+
+
+def test_an_app_that_has_it_is_left_alone(recorded: Recorded, caplog: pytest.LogCaptureFixture) -> None:
+    app, profiler = make_app(), SWProfiler(service_name="shop")
+    for each in (profiler, profiler, SWProfiler(service_name="shop")):
+        each.init_app(app)
+    there = app.extensions["swprof"]
+    assert not isinstance(there.app, SWProfiler)
+    assert app.wsgi_app is there
+    assert caplog.messages == []
+    SWProfiler(service_name="other").init_app(app)
+    assert app.extensions["swprof"] is app.wsgi_app is there
+    assert caplog.messages == ["the Flask app 'shop' has swprof_mw already, with other settings: these stay"]
+    ask(app, "/users/7")
+    assert [segment.service for segment in recorded.segments] == ["shop"]
+
+
+def test_off_leaves_the_one_that_is_there_as_it_is(recorded: Recorded) -> None:
+    app = instrumented(make_app())
+    there = app.wsgi_app
+    assert SWProfiler(app, enabled=False) is there
+    SWProfiler(enabled=False).init_app(app)
+    assert app.wsgi_app is there
+    assert ask(app, "/users/7").body == b"user 7"
+
+
 def test_without_an_app_it_says_what_is_missing(recorded: Recorded) -> None:
     with pytest.raises(RuntimeError, match="init_app"):
         ask(SWProfiler(), "/")

@@ -43,13 +43,14 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_has_the_package_its_data_and_licences_and_nothing_else(built: Path) -> None:
     package = {name for name in files(ROOT / "swprof_mw", ROOT) if not name.endswith(".d.ts")}
     licences = ("LICENSE", "swprof_mw/page/static/vendor/LICENSES.txt")
-    about = ["METADATA", "WHEEL", "RECORD", *(f"licenses/{name}" for name in licences)]
+    about = ["METADATA", "WHEEL", "entry_points.txt", "RECORD", *(f"licenses/{name}" for name in licences)]
     assert {"swprof_mw/py.typed", "swprof_mw/reporter/protocol.binpb", "swprof_mw/page/static/index.html"} <= package
     found = contents(wheel_in(built))
     [metadata] = [text for name, text in found.items() if name.endswith("/METADATA")]
     assert f"Version: {swprof_mw.__version__}\n".encode() in metadata
-    scripts = {name for name in found if name.endswith("/entry_points.txt")}
-    assert found.keys() - scripts == package | {f"swprof_mw-{swprof_mw.__version__}.dist-info/{name}" for name in about}
+    [scripts] = [text for name, text in found.items() if name.endswith("/entry_points.txt")]
+    assert b"swprof = swprof_mw.cli.main:main" in scripts
+    assert found.keys() == package | {f"swprof_mw-{swprof_mw.__version__}.dist-info/{name}" for name in about}
 
 
 def test_the_sdist_has_what_it_takes_to_test_it_and_nothing_else(built: Path) -> None:

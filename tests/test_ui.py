@@ -1,4 +1,4 @@
-"""``python -m swprof_mw ui``: the page over an OAP, to which queries go, and nothing else of what a browser sends."""
+"""``swprof ui``: the page over an OAP, to which queries go, and nothing else of what a browser sends."""
 
 from __future__ import annotations
 
@@ -333,14 +333,14 @@ def test_options_that_cannot_be(
         monkeypatch.delenv(name, raising=False)
     assert main(["ui", *options]) == 2
     printed = capsys.readouterr()
-    assert (printed.out, printed.err.startswith(f"swprof_mw: {told}")) == ("", True), printed.err
+    assert (printed.out, printed.err.startswith(f"swprof: {told}")) == ("", True), printed.err
     assert "secret" not in printed.err
 
 
 def test_a_name_with_a_colon(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SWPROF_OAP_PASSWORD", "secret")
     assert main(["ui", "--user", "a:b"]) == 2
-    assert capsys.readouterr().err == "swprof_mw: --user: a name has no colon, and prints\n"
+    assert capsys.readouterr().err == "swprof: --user: a name has no colon, and prints\n"
 
 
 def test_the_pages_own_token_is_not_the_oaps(fake: FakeOap) -> None:
@@ -446,7 +446,7 @@ def test_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert main(["ui", "--port", str(port)]) == 2
-    told = f"swprof_mw: cannot listen on 127.0.0.1:{port} for HTTP: Address already in use\n"
+    told = f"swprof: cannot listen on 127.0.0.1:{port} for HTTP: Address already in use\n"
     assert capsys.readouterr().err == told
 
 
@@ -455,7 +455,7 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     monkeypatch.delitem(sys.modules, "swprof_mw.page.server", raising=False)
     assert main(["ui"]) == 2
-    assert capsys.readouterr().err == "swprof_mw: uvicorn is not installed; run: pip install 'swprof-mw[collector]'\n"
+    assert capsys.readouterr().err == "swprof: uvicorn is not installed; run: pip install 'swprof-mw[collector]'\n"
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
 
 

@@ -8,17 +8,12 @@ from typing import TYPE_CHECKING, Any
 from swprof_mw.asgi.head import Head
 from swprof_mw.asgi.target import APP, Target
 from swprof_mw.asgi.types import ASGIApp, Scope
+from swprof_mw.components import component_of, innermost, packages_of
 from swprof_mw.failures import failed
 
 if TYPE_CHECKING:
     from swprof_mw.asgi.routes import RouteIndex
 
-#: SkyWalking's component ids.
-STARLETTE = 7000
-FASTAPI = 7014
-
-#: Wrappers around an app that are looked through, at the most.
-_WRAPPERS = 50
 #: Routers whose routes are remembered; an app that makes a new one for each request gets no further.
 _ROUTERS = 64
 
@@ -37,14 +32,13 @@ class Framework:
     """
 
     def __init__(self, app: ASGIApp, scope: Scope) -> None:
-        found: Any = scope.get("app") or _innermost(app)
-        packages = {each.__module__.partition(".")[0] for each in type(found).__mro__}
-        self.component = FASTAPI if "fastapi" in packages else STARLETTE
+        found: Any = scope.get("app") or innermost(app)
+        self.component = component_of(found)
         self.name = _name(found)
         self._indexes: dict[int, RouteIndex] = {}
         self._own = self._index_of(found) or self._index_of(app)
         self._index = self._index_of(scope.get("router")) or self._own
-        self.is_known = self._index is not None or "litestar" in packages
+        self.is_known = self._index is not None or "litestar" in packages_of(found)
 
     def knows_router(self, scope: Scope) -> bool:
         """Whether the request's router is one that tells of a match: without one, nothing matched."""
@@ -85,17 +79,6 @@ class Framework:
             self._indexes.clear()
         # An id stays the router's own while its index, which holds the router, is here.
         return self._indexes.setdefault(id(router), RouteIndex(router))
-
-
-def _innermost(app: Any) -> Any:
-    """The app inside of all the middleware that shows what it wraps."""
-    for _ in range(_WRAPPERS):
-        inner = getattr(app, "app", None)
-        # A router's own `app` is a method of it.
-        if inner is None or getattr(inner, "__self__", None) is app:
-            break
-        app = inner
-    return app
 
 
 def _name(app: Any) -> str:

@@ -6,12 +6,14 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from swprof_mw.application import Application
-from swprof_mw.asgi.framework import STARLETTE, Framework
+from swprof_mw.asgi.framework import Framework
 from swprof_mw.asgi.head import caller
 from swprof_mw.asgi.quiet import QuietRequest
 from swprof_mw.asgi.request import Request
 from swprof_mw.asgi.types import ASGIApp, Message, Receive, Scope, Send
+from swprof_mw.components import PYTHON
 from swprof_mw.failures import failed, guarded, note
+from swprof_mw.log import fields
 from swprof_mw.span import CLIENT_GONE, FAILED
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ class SWProfilerMiddleware:
         """The middleware, or the app if we are off."""
         self = super().__new__(cls)
         self.app = app
-        self._application = Application(STARLETTE, settings, default_name=self._app_name)
+        self._application = Application(PYTHON, settings, default_name=self._app_name)
         self._framework = None
         return self if self._application.enabled else app
 
@@ -89,7 +91,8 @@ class SWProfilerMiddleware:
                     return QuietRequest(self._application, framework, scope, receive, send)
                 request, (client, sw8) = Request(scope, receive, send), caller(scope)
             except _MALFORMED as error:
-                note("a scope that is not as ASGI has it: %s: %s", type(error).__name__, error)
+                extra = fields("scope_ignored", error=f"{type(error).__name__}: {error}")
+                note("a scope that is not as ASGI has it: %s: %s", type(error).__name__, error, extra=extra)
                 return None
             framework = framework or self._look(scope)
             span = self._application.begin(request.method, request.full_path, client, sw8)

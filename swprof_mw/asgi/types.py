@@ -10,4 +10,5 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 # They should return None. What they do return is passed on: servers complain of it.
 Send = Callable[[Message], Awaitable[Any]]
-ASGIApp = Callable[[Scope, Receive, Send], Awaitable[Any]]
+# Each framework has types of its own for the three, which do not accept each other's.
+ASGIApp = Callable[..., Awaitable[Any]]

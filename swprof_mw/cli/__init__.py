@@ -1,1 +1,1 @@
-"""The commands of ``python -m swprof_mw``; each module one noun, ``main`` the way in."""
+"""The commands of ``swprof``; each module one noun, ``main`` the way in."""

@@ -1,4 +1,4 @@
-"""The command line: ``python -m swprof_mw`` and its commands."""
+"""The command line: ``swprof``, or ``python -m swprof_mw``, and its commands."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from swprof_mw import __version__
-from swprof_mw.cli import collector, export, profile, ui
+from swprof_mw.cli import check, collector, export, profile, ui
 from swprof_mw.cli.error import CommandError
 from swprof_mw.export.visible import visible
 
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: int = chosen.run(chosen)
     except CommandError as error:
-        print(f"swprof_mw: {visible(str(error))}", file=sys.stderr)
+        print(f"swprof: {visible(str(error))}", file=sys.stderr)
         return WRONG
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -32,9 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m swprof_mw", description="Profile web apps through SkyWalking.")
-    parser.add_argument("--version", action="version", version=__version__)
+    parser = argparse.ArgumentParser(prog="swprof", description="Profile web apps through SkyWalking.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    check.add(commands)
     collector.add(commands)
     profile.add(commands)
     export.add(commands)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from swprof_mw.collector.database import Database
 from swprof_mw.collector.errors import StoreError
 from swprof_mw.failures import note
+from swprof_mw.log import fields
 
 Change = Callable[[], None]
 
@@ -142,7 +143,8 @@ class Commits:
             self._take_back(writer)
             if not isinstance(error, sqlite3.Error):
                 raise
-            note("the collector's store cannot be written, agents are told to try again: %s", error)
+            words = "the collector's store cannot be written, agents are told to try again: %s"
+            note(words, error, extra=fields("store_failed", error=str(error)))
         finally:
             batch.done = True
             batch.changes.clear()

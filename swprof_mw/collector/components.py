@@ -11,8 +11,10 @@ NAMES = {
     7005: "Tornado",
     7007: "Sanic",
     7008: "AioHttp",
+    7009: "Pyramid",
     7012: "Falcon",
     7014: "FastAPI",
+    7015: "Bottle",
     7018: "Websockets",
 }
 

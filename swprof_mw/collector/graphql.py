@@ -22,6 +22,7 @@ from swprof_mw.collector import cost
 from swprof_mw.collector.flat import Flat, Later, View
 from swprof_mw.collector.resolvers import Resolvers
 from swprof_mw.collector.store import Store
+from swprof_mw.log import fields
 
 logger = logging.getLogger("swprof_mw")
 
@@ -97,6 +98,7 @@ def _formatted(error: GraphQLError) -> View:
     """What the asker may see: what was wrong with the query, but nothing of our own faults."""
     shown = dict(error.formatted)
     if error.original_error is not None and not isinstance(error.original_error, GraphQLError | ValueError):
-        logger.error("a query failed: %r", error.original_error, exc_info=error.original_error)
+        cause = error.original_error
+        logger.error("a query failed: %r", cause, exc_info=cause, extra=fields("query_failed", error=repr(cause)))
         shown["message"] = "internal error"
     return shown

@@ -19,6 +19,7 @@ from swprof_mw.collector.records import Task, TaskLog
 from swprof_mw.collector.store import Store
 from swprof_mw.collector.streams import Streams
 from swprof_mw.failures import note
+from swprof_mw.log import fields
 from swprof_mw.reporter import protocol
 
 Answer = Callable[[Any], Any]
@@ -103,7 +104,8 @@ def _handler(call: protocol.Call, answer: Answer, store: Store, streams: Streams
 
 
 def _refuse(call: protocol.Call, why: str, context: grpc.ServicerContext) -> None:
-    note("the collector refuses what an agent sends with %s: %s", call.method, why)
+    extra = fields("message_refused", call=call.method, reason=why)
+    note("the collector refuses what an agent sends with %s: %s", call.method, why, extra=extra)
     context.abort(grpc.StatusCode.INVALID_ARGUMENT, why)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
-from django.core.checks import register
+from django.core.checks import Tags, register
 
-from swprof_mw.django.checks import check_middleware, check_settings
+from swprof_mw.django.checks import check_middleware, check_process, check_settings, check_token
 
 
 class SWProfilerConfig(AppConfig):  # type: ignore[misc]
@@ -19,3 +19,5 @@ class SWProfilerConfig(AppConfig):  # type: ignore[misc]
         """Register the checks."""
         register(check_settings)
         register(check_middleware)
+        register(check_process)
+        register(check_token, Tags.security, deploy=True)

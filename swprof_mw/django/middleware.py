@@ -17,7 +17,7 @@ from swprof_mw.django.routes import template
 from swprof_mw.django.tasks import HARMLESS, enter_task
 from swprof_mw.failures import failed, guarded
 from swprof_mw.span import CLIENT_GONE, FAILED, EntrySpan
-from swprof_mw.wsgi import sw8
+from swprof_mw.wsgi import caller
 
 #: The attribute of a request that holds its span.
 _SPAN = "swprof_mw_span"
@@ -124,9 +124,7 @@ class SWProfilerMiddleware:
     def _open(self, request: HttpRequest) -> EntrySpan | None:
         """The request that begins; None where there is nothing to do: not traced, or an outer adapter has it."""
         try:
-            meta = request.META
-            client = meta.get("REMOTE_ADDR"), meta.get("REMOTE_PORT")
-            span = self._application.begin(request.method.upper(), request.path, client, sw8(meta))
+            span = self._application.begin(request.method.upper(), request.path, *caller(request.META))
             request.swprof_mw_span = span
             return span if isinstance(span, EntrySpan) else None
         except Exception:  # noqa: BLE001

@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import MiddlewareNotUsed
 
+from swprof_mw import log
 from swprof_mw.application import Application
 from swprof_mw.config import Config, ConfigError
-
-logger = logging.getLogger("swprof_mw")
 
 #: SkyWalking's id of Django.
 COMPONENT = 7004
 #: The name of our setting among Django's.
 SETTING = "SWPROF"
+#: How ours is named in ``settings.MIDDLEWARE``.
+MIDDLEWARE = "swprof_mw.django.SWProfilerMiddleware"
+_NAMES = (MIDDLEWARE, "swprof_mw.django.middleware.SWProfilerMiddleware")
+
+
+class Place(NamedTuple):
+    """Where ours is in ``settings.MIDDLEWARE``.
+
+    Attributes:
+        name: as it is written there.
+        before: what comes before it.
+        again: how often it comes again.
+    """
+
+    name: str
+    before: tuple[str, ...]
+    again: int
+
+
+def place() -> Place | None:
+    """Our place; None if we are not there."""
+    names = list(settings.MIDDLEWARE)
+    found = [position for position, name in enumerate(names) if name in _NAMES]
+    return Place(names[found[0]], tuple(names[: found[0]]), len(found) - 1) if found else None
 
 
 def given() -> Mapping[str, object]:
@@ -35,7 +58,7 @@ def application() -> Application:
         config = Config.load({}, given())
     except ConfigError as error:
         # A site runs without us rather than not at all.
-        logger.error("swprof_mw is off: %s", error)
+        log.off(str(error))
         raise MiddlewareNotUsed(str(error)) from None
     if not config.enabled:
         raise MiddlewareNotUsed("swprof_mw is not enabled")

@@ -1,4 +1,4 @@
-"""Profiles Flask apps: ``app.wsgi_app = SWProfiler(app, service_name="shop")``."""
+"""Profiles Flask apps: ``SWProfiler(app, service_name="shop")``, or its ``init_app``."""
 
 from swprof_mw.flask.profiler import SWProfiler
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from swprof_mw.application import Application
 from swprof_mw.config import Config
 from swprof_mw.failures import guarded
 from swprof_mw.flask.hooks import connect, route_of, starts
+from swprof_mw.log import fields
 from swprof_mw.span import EntrySpan
 from swprof_mw.wsgi import WSGIEntry
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from swprof_mw.settings import Settings
+
+logger = logging.getLogger("swprof_mw")
 
 #: SkyWalking's id of Flask.
 COMPONENT = 7001
@@ -31,10 +35,10 @@ EXTENSION = "swprof"
 class SWProfiler(WSGIEntry):
     """Traces the requests of a Flask app, and profiles the ones that a task asks for.
 
-    Either ``app.wsgi_app = SWProfiler(app, service_name="shop")`` or, for an app that is made later,
-    ``SWProfiler(service_name="shop").init_app(app)``. Settings may also be in ``app.config["SWPROF"]``, a dict that is
-    read at the first request. With ``enabled=False`` the first form gives the ``app.wsgi_app`` there was, and the
-    second one changes nothing.
+    ``SWProfiler(app, service_name="shop")`` or, for apps that are made later, ``SWProfiler(service_name="shop")`` once
+    and its ``init_app(app)`` for each. Both put a middleware around all that ``app.wsgi_app`` is by then, which is what
+    ``app.wsgi_app = SWProfiler(app)`` says more clearly; it is ``app.extensions["swprof"]``. Settings may also be in
+    ``app.config["SWPROF"]``, a dict that is read at the first request. With ``enabled=False`` nothing is changed.
 
     Args:
         app: the app; what its ``wsgi_app`` is now, is what this calls.
@@ -51,6 +55,8 @@ class SWProfiler(WSGIEntry):
         return super().__new__(cls)
 
     def __init__(self, app: Flask | None = None, **settings: Unpack[Settings]) -> None:
+        if hasattr(self, "app"):
+            return  # not enabled: what is given back is one that was there before
         self._settings = settings
         if app is None:
             # A bad setting is told where it was written.
@@ -64,6 +70,7 @@ class SWProfiler(WSGIEntry):
         if not self.tells_of_answers:
             starts.want(self)
         connect(app)
+        app.wsgi_app = self  # type: ignore[method-assign]
         app.extensions[EXTENSION] = self
 
     def watch_routes(self, wanted: bool) -> None:
@@ -81,9 +88,13 @@ class SWProfiler(WSGIEntry):
                 span.route(route_of(self._flask, environ))
 
     def init_app(self, app: Flask) -> None:
-        """Put a middleware with these settings into ``app``, around all that ``app.wsgi_app`` is now."""
-        if Config.load(self._settings).enabled:
-            app.wsgi_app = type(self)(app, **self._settings)  # type: ignore[method-assign]
+        """Put a middleware with these settings into ``app``; one that is there already stays, and is the only one."""
+        there = app.extensions.get(EXTENSION)
+        if there is None:
+            type(self)(app, **self._settings)
+        elif there._settings != self._settings:
+            words = "the Flask app %r has swprof_mw already, with other settings: these stay"
+            logger.warning(words, app.name, extra=fields("settings_ignored", app=app.name))
 
 
 def _no_app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:

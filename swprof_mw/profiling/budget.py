@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from swprof_mw.failures import note
+from swprof_mw.log import fields
 
 #: How long the cost is watched before it is judged, ns.
 WINDOW = 500_000_000
@@ -63,12 +64,10 @@ class Budget:
             self._dear = 0
             self._saved = 0.0
             self.stretch = min(self.stretch * _times(share / self._share), _LONGEST)
-            note(
-                "sampling takes %.1f %% of a core, more than %.1f %%: the period is %d times as long now",
-                share * 100,
-                self._share * 100,
-                self.stretch,
-            )
+            taken, allowed = share * 100, self._share * 100
+            words = "sampling takes %.1f %% of a core, more than %.1f %%: the period is %d times as long now"
+            extra = fields("period_stretched", percent=taken, max_percent=allowed, stretch=self.stretch)
+            note(words, taken, allowed, self.stretch, extra=extra)
         elif self.stretch > 1 and share * 2 < self._share * _RELAXED:
             self.stretch //= 2
 

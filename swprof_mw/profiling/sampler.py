@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from swprof_mw.clock import monotonic_ns
 from swprof_mw.failures import guarded, note
+from swprof_mw.log import fields
 from swprof_mw.native import allocate_lock, sleep, start_new_thread
 from swprof_mw.profiling.budget import Budget
 from swprof_mw.profiling.grid import next_deadline
@@ -206,7 +207,8 @@ class Sampler:
                     start_new_thread(self._run, ())
                 except RuntimeError as error:
                     self._done.release()
-                    note("nothing is sampled: no thread can be started (%s)", error)
+                    extra = fields("sampler_unavailable", error=str(error))
+                    note("nothing is sampled: no thread can be started (%s)", error, extra=extra)
                     return False
                 self._running = True
         return True

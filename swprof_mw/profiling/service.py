@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from swprof_mw.clock import NS_PER_MS, monotonic_ns
+from swprof_mw.log import fields
 from swprof_mw.names import cut
 from swprof_mw.native import allocate_lock
 from swprof_mw.profiling.execution import ProfileTaskExecutionContext
@@ -86,11 +87,12 @@ class ProfileTaskExecutionService:
                 self._remember(command)
                 refusals += 1
                 if refusals <= _REFUSALS:
-                    logger.warning(
-                        "profile task %s is not run: %s", shown(command.arguments.get("TaskId", "")), refused
-                    )
+                    task_id = shown(command.arguments.get("TaskId", ""))
+                    extra = fields("task_refused", task=task_id, reason=str(refused))
+                    logger.warning("profile task %s is not run: %s", task_id, refused, extra=extra)
         if refusals > _REFUSALS:
-            logger.warning("%d more profile tasks are not run", refusals - _REFUSALS)
+            more = refusals - _REFUSALS
+            logger.warning("%d more profile tasks are not run", more, extra=fields("tasks_refused", count=more))
         self._polled = monotonic_ns()
 
     def add_profile_task(self, task: ProfileTask, fresh: bool = True) -> None:
@@ -128,7 +130,9 @@ class ProfileTaskExecutionService:
                 self.current = None
             if self.current is None and self._waiting:
                 self.current = self._waiting.pop(0)
-                logger.info("profile task %s for %s is ready", *self._about(self.current))
+                task_id, endpoint = self._about(self.current)
+                extra = fields("task_ready", task=task_id, endpoint=endpoint)
+                logger.info("profile task %s for %s is ready", task_id, endpoint, extra=extra)
                 self._sampler.prepare()
 
     def stop_current_profile_task(self, context: ProfileTaskExecutionContext) -> None:
@@ -138,7 +142,9 @@ class ProfileTaskExecutionService:
                 return
             self.current = None
         context.stop()
-        logger.info("profile task %s for %s has ended", *self._about(context))
+        task_id, endpoint = self._about(context)
+        extra = fields("task_ended", task=task_id, endpoint=endpoint)
+        logger.info("profile task %s for %s has ended", task_id, endpoint, extra=extra)
         self._finished(context.task.task_id)
 
     def add_profiling(self, span: ProfiledSpan, name: str) -> None:
@@ -176,11 +182,13 @@ class ProfileTaskExecutionService:
         difference = told if told > 0 else min(told - earliest, 0)
         if abs(difference) <= _SKEW_MS:
             return False
+        seconds, task_id = difference / 1000, shown(task.task_id)
         logger.warning(
             "the backend's clock is about %.0f s %s; task %s runs its duration from now on",
-            abs(difference) / 1000,
-            "ahead" if difference > 0 else "behind",
-            shown(task.task_id),
+            abs(seconds),
+            "ahead" if seconds > 0 else "behind",
+            task_id,
+            extra=fields("clock_differs", seconds=seconds, task=task_id),
         )
         return True
 

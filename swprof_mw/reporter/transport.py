@@ -28,9 +28,9 @@ def needs_grpc(config: Config) -> str:
     """
     if config.transport == "grpc":
         return "transport is 'grpc'"
-    proxy = next(filter(os.environ.get, _PROXIES), "")
-    if proxy:
-        return f"{proxy} is set"
+    variable = _proxy_variable()
+    if variable:
+        return f"{variable} is set"
     if not tls.Trust(config).enabled:
         return ""
     if not tls.usable():
@@ -57,3 +57,12 @@ def load_grpc(config: Config) -> Callable[[], None] | None:
         )
         return None
     return hook_forks
+
+
+def proxy() -> str:
+    """The proxy that the environment names for grpc; empty if it names none."""
+    return os.environ.get(_proxy_variable(), "")
+
+
+def _proxy_variable() -> str:
+    return next(filter(os.environ.get, _PROXIES), "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from swprof_mw.clock import monotonic_ns
+from swprof_mw.log import fields
 
 logger = logging.getLogger("swprof_mw")
 
@@ -23,40 +24,43 @@ class Troubles:
 
     def __init__(self) -> None:
         self._kinds: dict[object, str] = {}
-        self._over: dict[str, tuple[int, str]] = {}
+        self._over: dict[str, tuple[int, str, str]] = {}
 
     def unavailable(self, job: object, address: str, error: str) -> None:
         """The backend was not there for that job."""
         if self._begins(job, _NOT_THERE):
-            logger.warning("the backend %s does not answer (%s); what is queued is kept, trying on", address, error)
+            extra = fields("backend_unavailable", backend=address, error=error)
+            words = "the backend %s does not answer (%s); what is queued is kept, trying on"
+            logger.warning(words, address, error, extra=extra)
 
     def untrusted(self, job: object, address: str, fault: str) -> None:
         """TLS to the backend does not come about."""
         if self._begins(job, _UNTRUSTED):
-            logger.error("no TLS to the backend %s: %s; what is queued is kept, trying on", address, fault)
+            extra = fields("backend_untrusted", backend=address, error=fault)
+            words = "no TLS to the backend %s: %s; what is queued is kept, trying on"
+            logger.error(words, address, fault, extra=extra)
 
     def refused(self, job: object, method: str, address: str, code: str, error: str) -> None:
         """The backend refused that job's call with that status."""
         if self._begins(job, code):
             hint = ", is the token (authentication) right?" if code in _NO_ENTRY else ""
-            logger.warning("the backend %s refuses %s (%s)%s; trying on", address, method, error, hint)
+            extra = fields("backend_refuses", backend=address, call=method, status=code, error=error)
+            logger.warning("the backend %s refuses %s (%s)%s; trying on", address, method, error, hint, extra=extra)
 
     def over(self, job: object, method: str, address: str) -> None:
         """That job's call was taken."""
         kind = self._kinds.pop(job, None)
         if kind is not None and kind not in self._kinds.values():
             whole = kind in (_NOT_THERE, _UNTRUSTED)
-            self._over[kind] = (
-                monotonic_ns(),
-                f"the backend {address} {'answers' if whole else f'takes {method}'} again",
-            )
+            self._over[kind] = (monotonic_ns(), address, "answers" if whole else f"takes {method}")
 
     def settle(self) -> None:
         """Log the end of what has been over for a while. Called often."""
-        for kind, (since, line) in tuple(self._over.items()):
+        for kind, (since, address, does) in tuple(self._over.items()):
             if monotonic_ns() - since >= _CALM:
                 del self._over[kind]
-                logger.info("%s", line)
+                extra = fields("backend_recovered", backend=address)
+                logger.info("the backend %s %s again", address, does, extra=extra)
 
     def _begins(self, job: object, kind: str) -> bool:
         goes_on = self._over.pop(kind, None) is not None or kind in self._kinds.values()
@@ -84,4 +88,6 @@ class Losses:
         if any(since.values()) and (at_once or now >= self._quiet_until):
             self._logged = dict(lost)
             self._quiet_until = now + _QUIET
-            logger.warning("lost %s: %s", ", ".join(f"{count} {kind}" for kind, count in since.items() if count), why)
+            words = ", ".join(f"{count} {kind}" for kind, count in since.items() if count)
+            counts = {kind.replace(" ", "_"): count for kind, count in since.items()}
+            logger.warning("lost %s: %s", words, why, extra=fields("lost", reason=why, **counts))

@@ -1,1 +1,1 @@
-"""The tools that exports are for, made on demand outside of the tree and kept for the next time."""
+"""Tools that are not of Python, made on demand outside of the tree and kept for the next time."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.environments import CACHE
 
 SPEEDSCOPE = "speedscope@1.25.0"
+PYRIGHT = "pyright@1.1.414"
 PPROF = "github.com/google/pprof@v0.0.0-20261016150608-1facf8f91b50"
 IMPORTER = Path(__file__).with_name("speedscope.js")
 
@@ -19,9 +20,15 @@ IMPORTER = Path(__file__).with_name("speedscope.js")
 @functools.cache
 def speedscope() -> Path:
     """The program of speedscope's page."""
-    directory = _made("speedscope-1.25.0", {}, "npm", "install", "--no-audit", "--no-fund", "--prefix", ".", SPEEDSCOPE)
+    directory = _from_npm(SPEEDSCOPE)
     (bundle,) = (directory / "node_modules/speedscope/dist/release").glob("speedscope-*.js")
     return bundle
+
+
+@functools.cache
+def pyright() -> Path:
+    """The program ``pyright``, for ``node``."""
+    return _from_npm(PYRIGHT) / "node_modules/pyright/index.js"
 
 
 @functools.cache
@@ -35,6 +42,12 @@ def output(*command: str | Path) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
     assert done.returncode == 0, f"{command}:\n{done.stdout}{done.stderr}"
     return done.stdout
+
+
+def _from_npm(package: str) -> Path:
+    """A directory with this package below ``node_modules``."""
+    command = ("npm", "install", "--no-audit", "--no-fund", "--prefix", ".", package)
+    return _made(package.replace("@", "-"), {}, *command)
 
 
 def _made(name: str, paths: Mapping[str, str], *command: str) -> Path:

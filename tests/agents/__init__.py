@@ -1,0 +1,1 @@
+"""Other vendors' agents at work in the same process."""

@@ -1,0 +1,67 @@
+"""Requests are profiled beside other vendors' agents as without, and those see the requests: docs/check.md says so."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.agents.beside import STARTS
+from tests.agents.names import FUNCTIONS, ROUTES
+from tests.environments import environment
+
+ROOT = Path(__file__).resolve().parent.parent
+REQUIREMENTS = (
+    "ddtrace>=3",
+    "elastic-apm>=6.20",
+    "newrelic>=10",
+    "opentelemetry-sdk>=1.27",
+    "opentelemetry-instrumentation-asyncio",
+    "opentelemetry-instrumentation-fastapi",
+    "opentelemetry-instrumentation-flask",
+    "opentelemetry-instrumentation-threading",
+    "pyroscope-io>=0.8",
+    "sentry-sdk>=2",
+    "blinker>=1.5",
+    "fastapi>=0.100",
+    "flask>=2.2",
+    "grpcio>=1.60",
+    "protobuf>=4.25",
+    "pytest>=8",
+)
+
+pytestmark = [pytest.mark.agents, pytest.mark.timeout(300)]
+
+
+def beside(agent: str) -> dict[str, Any]:
+    """What is seen of the requests beside that agent."""
+    python = environment("agents", sys.executable, *REQUIREMENTS)
+    done = subprocess.run(
+        [str(python), "-m", "tests.agents.beside", agent],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.parametrize("agent", STARTS)
+def test_a_request_is_profiled_beside_another_agent(agent: str) -> None:
+    result = beside(agent)
+    assert result["told"] == dict.fromkeys(FUNCTIONS, True), "the other agent does not see the request"
+    for path, functions in FUNCTIONS.items():
+        found = result["found"][path]
+        assert (found["status"], found["name"]) == (200, ROUTES[path])
+        stacks = found["stacks"]
+        inside = [stack for stack in stacks if all(any(name in line for line in stack) for name in functions)]
+        assert len(inside) >= len(stacks) / 2 > 2, stacks

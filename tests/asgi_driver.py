@@ -61,7 +61,7 @@ class Exchanged:
     async def send(self, message: Any) -> None:
         """Take a message of the app."""
         self.sent.append(dict(message))
-        if message["type"] in ("http.response.body", "websocket.close") and not message.get("more_body"):
+        if message.get("type") in ("http.response.body", "websocket.close") and not message.get("more_body"):
             self._answered.set()
 
     @property

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from swprof_mw import native
+from swprof_mw.log import fields
 from swprof_mw.reporter import tls
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def load_grpc(config: Config) -> Callable[[], None] | None:
             "pip install 'swprof-mw[grpc]'",
             why,
             error,
+            extra=fields("grpc_missing", reason=why, error=str(error)),
         )
         return None
     return hook_forks

@@ -18,6 +18,8 @@ from swprof_mw.trace_filter import TraceFilter
 if TYPE_CHECKING:
     from swprof_mw.agent import Service
 
+_A_WHILE = 1_000_000_000
+
 
 def _no_settings() -> Mapping[str, object]:
     return {}
@@ -138,14 +140,18 @@ class Application:
 
     def is_due(self, method: str, template: str | None) -> bool:
         """Whether the segment of a request of that route, None for none at all, is to be sent though not profiled."""
+        return monotonic_ns() >= self.due_at(method, template)
+
+    def due_at(self, method: str, template: str | None) -> int:
+        """From when on (monotonic ns) that is so, as things are."""
         service, names = self._service, self.names
         if service is None or service.tasks.current is not None:
-            return False  # a task that came meanwhile is for requests that begin now
+            return monotonic_ns() + _A_WHILE  # a task that came meanwhile is for requests that begin now
         if template is None:
             name = names.unmatched(method)
         else:
             name = names.known.get(template) or names.route(method, template)
-        return self.filter.is_due(name, monotonic_ns())
+        return self.filter.due_at(name)
 
     def attach(self) -> Service | None:
         """Connect to this process's agent, started now if it is the first.

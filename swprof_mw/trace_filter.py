@@ -47,8 +47,12 @@ class TraceFilter:
 
     def is_due(self, endpoint: str, now: int) -> bool:
         """Whether it is time (monotonic ns) to send a segment of this endpoint where only profiled ones are sent."""
+        return now >= self.due_at(endpoint)
+
+    def due_at(self, endpoint: str) -> int:
+        """From when on (monotonic ns) that is so; 0 if it always was."""
         last = self._shown.get(endpoint)
-        return last is None or now - last >= SHOWN_EVERY
+        return 0 if last is None else last + SHOWN_EVERY
 
     def _among_the_first(self) -> bool:
         window = monotonic_ns() // _SAMPLING_WINDOW

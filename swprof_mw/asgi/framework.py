@@ -28,6 +28,7 @@ class Framework:
     Attributes:
         component: SkyWalking's component id.
         name: what the app calls itself (FastAPI's title, Quart's name); empty if it does not.
+        indexes: the routes of its routers, by their ids.
         is_known: whether its router is one that tells of a match.
     """
 
@@ -35,7 +36,7 @@ class Framework:
         found: Any = scope.get("app") or innermost(app)
         self.component = component_of(found)
         self.name = _name(found)
-        self._indexes: dict[int, RouteIndex] = {}
+        self.indexes: dict[int, RouteIndex] = {}
         self._own = self._index_of(found) or self._index_of(app)
         self._index = self._index_of(scope.get("router")) or self._own
         self.is_known = self._index is not None or "litestar" in packages_of(found)
@@ -56,7 +57,7 @@ class Framework:
     def target(self, scope: Scope, head: Head) -> Target | None:
         """Where Starlette's routers have routed the request so far; None if nowhere, or if there are none."""
         router = scope.get("router")
-        index = self._indexes.get(id(router)) or self._index_of(router)
+        index = self.indexes.get(id(router)) or self._index_of(router)
         if index is None:
             return None
         found = index.find(scope, head)
@@ -67,7 +68,7 @@ class Framework:
         return Target(found.prefix + inner.template, inner.kind) if inner is not None else found
 
     def _index_of(self, app: Any) -> RouteIndex | None:
-        index = self._indexes.get(id(app))
+        index = self.indexes.get(id(app))
         if index is not None or app is None or "starlette.routing" not in sys.modules:
             return index
         from swprof_mw.asgi.routes import RouteIndex, router_of
@@ -75,10 +76,10 @@ class Framework:
         router = router_of(app)
         if router is None:
             return None
-        if len(self._indexes) >= _ROUTERS:
-            self._indexes.clear()
+        if len(self.indexes) >= _ROUTERS:
+            self.indexes.clear()
         # An id stays the router's own while its index, which holds the router, is here.
-        return self._indexes.setdefault(id(router), RouteIndex(router))
+        return self.indexes.setdefault(id(router), RouteIndex(router))
 
 
 def _name(app: Any) -> str:

@@ -44,10 +44,10 @@ class QuietRequest(Head):
         Head.__init__(self, scope)
         self._application = application
         self._framework = framework
-        self._began = monotonic_ns()
         self.scope = scope
         self.receive = receive
         self._send = send
+        self._began = monotonic_ns()
 
     def send(self, message: Message) -> Awaitable[Any]:
         """The server's ``send``."""
@@ -61,33 +61,40 @@ class QuietRequest(Head):
             failed("following a response")
         return self._send(message)
 
-    def finish(self, otherwise: int) -> None:
-        """The app has returned, or was cancelled; ``otherwise`` is its status where it gave none."""
-        self._conclude(otherwise)
+    def finish(self, otherwise: int, error: Exception | None = None) -> None:
+        """The app has returned, raised ``error``, or was cancelled; ``otherwise`` is its status where it gave none."""
+        try:
+            scope = self.scope
+            index = self._framework.indexes.get(id(scope.get("router")))
+            if index is None or self._began >= index.unwanted.get((id(scope.get("endpoint")), self.method), 0):
+                self._conclude(otherwise, error)
+        except Exception:  # noqa: BLE001
+            failed("reporting a request")
 
     def fail(self, error: Exception) -> None:
         """The app raised ``error``."""
-        self._conclude(FAILED, error)
+        self.finish(FAILED, error)
 
     def leave(self) -> None:
         """As of a `Request`: there is nothing to put back."""
 
-    def _conclude(self, otherwise: int, error: Exception | None = None) -> None:
-        try:
-            if self._may_be_due():
-                self._report(otherwise, error)
-        except Exception:  # noqa: BLE001
-            failed("reporting a request")
+    def _conclude(self, otherwise: int, error: Exception | None) -> None:
+        if self._began >= self._due_at():
+            self._report(otherwise, error)
 
-    def _may_be_due(self) -> bool:
-        """Whether its segment is to be sent, as far as its route tells; where that is not simple, its span will."""
+    def _due_at(self) -> int:
+        """From when on a request like this one is to be reported; 0 where only a span can tell what it is named."""
         target = self._framework.target(self.scope, self)
         if target is None:
             template = self.scope.get("path_template")  # of Litestar; empty where it has handed on to a mounted app
-            return template == "" or self._application.is_due(self.method, template)
+            return 0 if template == "" else self._application.due_at(self.method, template)
         if target.kind is not ROUTE or self.root_path:
-            return True
-        return self._application.is_due(self.method, target.template)
+            return 0
+        due = self._application.due_at(self.method, target.template)
+        index = self._framework.indexes.get(id(self.scope.get("router")))
+        if index is not None:
+            index.not_wanted(target.endpoint, self.method, due)
+        return due
 
     def _report(self, otherwise: int, error: Exception | None) -> None:
         span = self._application.begin(self.method, self.full_path, *caller(self.scope))

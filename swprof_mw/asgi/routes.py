@@ -16,6 +16,7 @@ from swprof_mw.clock import monotonic_ns
 _WRAPPERS = 50
 #: An endpoint that is not in the index is looked for in a new one, but no oftener than this, ns.
 REBUILT_EVERY = 1_000_000_000
+_UNWANTED = 10_000
 
 
 def router_of(app: Any) -> Router | None:
@@ -38,6 +39,10 @@ class RouteIndex:
 
     Args:
         router: the outermost router.
+
+    Attributes:
+        unwanted: until when (monotonic ns) no request is to be reported, by the endpoint's id and the method, where
+            only profiled ones are; only for endpoints that are one target's.
     """
 
     def __init__(self, router: Router) -> None:
@@ -46,6 +51,7 @@ class RouteIndex:
         self._built = 0
         self._targets: dict[int, list[Target]] = {}
         self._mounts_vary = False
+        self.unwanted: dict[tuple[int, str], int] = {}
 
     @property
     def mounts_vary(self) -> bool:
@@ -65,6 +71,13 @@ class RouteIndex:
         if not targets:
             return self._hidden(scope, head, endpoint)
         return targets[0] if len(targets) == 1 else _first_match(targets, scope, head) or targets[0]
+
+    def not_wanted(self, endpoint: Any, method: str, until: int) -> None:
+        """No request of that endpoint is to be reported before ``until`` (monotonic ns)."""
+        if len(self._targets.get(id(endpoint), ())) == 1:
+            if len(self.unwanted) >= _UNWANTED:
+                self.unwanted.clear()
+            self.unwanted[id(endpoint), method] = until
 
     def _missed(self, endpoint: Any) -> list[Target] | None:
         """Apps may add routes while they run. Of an inner router that is seen by an endpoint that is missed."""
@@ -87,6 +100,7 @@ class RouteIndex:
         self._routes = len(self._router.routes)
         _collect(targets, self._router, "", ())
         self._targets = targets
+        self.unwanted = {}  # endpoints may have become those of several targets
         self._mounts_vary = any("{" in target.prefix for target in self._apps())
 
     def _apps(self) -> list[Target]:

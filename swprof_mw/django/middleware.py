@@ -21,6 +21,8 @@ from swprof_mw.wsgi import caller
 
 #: The attribute of a request that holds its span.
 _SPAN = "swprof_mw_span"
+#: And of one without: its middleware, and when it began, monotonic ns.
+_QUIET = "swprof_mw_quiet"
 
 
 class SWProfilerMiddleware:
@@ -55,7 +57,7 @@ class SWProfilerMiddleware:
         if self._is_async:
             return self.__acall__(request)
         if self._application.is_quiet:
-            began = monotonic_ns()
+            request.swprof_mw_quiet = self, (began := monotonic_ns())
             return self._followed(request, self.get_response(request), began)
         span = self._open(request)
         if span is None:
@@ -81,7 +83,7 @@ class SWProfilerMiddleware:
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         """Answer a request under ASGI. Raises what the rest of the site raises."""
         if self._application.is_quiet:
-            began = monotonic_ns()
+            request.swprof_mw_quiet = self, (began := monotonic_ns())
             return self._followed(request, await self.get_response(request), began, in_task=True)
         span = self._open(request)
         if span is None:
@@ -107,19 +109,28 @@ class SWProfilerMiddleware:
     def _followed(self, request: Any, response: Any, began: int, in_task: bool = False) -> Any:
         """The response to a request without a span: it gets one now, if it is to be reported after all."""
         try:
-            match = request.resolver_match
-            route = match and match.route
-            # With a resolver of the site's own making, a match has no route: then the path tells what is due.
-            if (match and route is None) or self._application.is_due(request.method.upper(), _full(request, route)):
-                span = self._open(request)
-                if span is not None:
-                    span.backdate(began)
-                    if match:
-                        _name(request)
-                    follow(span, request, response, in_task)
+            span = getattr(request, _SPAN, None) or self._late(request, began)
+            if span is not None:
+                follow(span, request, response, in_task)
         except Exception:  # noqa: BLE001
             failed("reporting a Django request")
         return response
+
+    def _late(self, request: Any, began: int) -> EntrySpan | None:
+        """The span of a request that began without one, if it is to be reported after all."""
+        match = request.resolver_match
+        route = match and match.route
+        # With a resolver of the site's own making, a match has no route: then only its span knows what it is named.
+        if not (match and route is None) and not self._application.is_due(
+            request.method.upper(), _full(request, route)
+        ):
+            return None
+        span = self._open(request)
+        if span is not None:
+            span.backdate(began)
+            if match:
+                _name(request)
+        return span
 
     def _open(self, request: HttpRequest) -> EntrySpan | None:
         """The request that begins; None where there is nothing to do: not traced, or an outer adapter has it."""
@@ -162,7 +173,11 @@ async def _name_in_task(request: HttpRequest, *_: object) -> None:
 @guarded("logging a Django exception")
 def _failed(request: HttpRequest | None = None, **_: object) -> None:
     """Django is about to make a 500 of the exception that is being handled."""
-    span = getattr(request, _SPAN, None)
     exception = sys.exc_info()[1]
+    span = getattr(request, _SPAN, None)
+    quiet = getattr(request, _QUIET, None)
+    if span is None and quiet is not None:
+        middleware, began = quiet
+        span = middleware._late(request, began)
     if span is not None and exception is not None:
         span.error(exception)

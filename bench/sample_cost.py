@@ -23,10 +23,11 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
+from unittest import mock
 
 from bench.environments import environment
 from bench.partner import ROOT
@@ -63,22 +64,18 @@ class Cost:
     Attributes:
         first_of_all: of the process's very first sample: much is found out only once.
         first: of another request's first one.
-        median, most: of the later ones.
-        clocks: what reading the threads' clocks takes, which is left out of the above.
+        median, mean, most: of the later ones; now and then one searches anew.
+        clocks: the part of the median that reading the threads' clocks takes: system calls.
         walk: of a thread at that depth, as of 2021; the median.
     """
 
     first_of_all: float
     first: float
     median: float
+    mean: float
     most: float
     clocks: float
     walk: float
-
-    @property
-    def whole(self) -> float:
-        """A sample, with the clocks read."""
-        return self.median + self.clocks
 
 
 class Requests:
@@ -151,10 +148,8 @@ def measure(kind: str, count: int, depth: int, pause: float) -> Cost:
     observer = Observer(Stacks("short", 500, mark_waiting=True), mark_waiting=True)
     task = ProfileTask("task", "serial", "/x", 1, 0, PERIOD_MS, 1, 0, 0)
     context = ProfileTaskExecutionContext(task, Sampler(SamplerSettings(), lambda _: True), 0, 1 << 62)
-    clocks = _timed_clocks()
 
     def look(profiler: SegmentProfiler) -> float:
-        clocks.clear()
         profiler.due = monotonic_ns() - LATE
         began = time.thread_time_ns()
         observer.glance([profiler])
@@ -163,13 +158,13 @@ def measure(kind: str, count: int, depth: int, pause: float) -> Cost:
         assert seen.stack is not None
         assert len(seen.stack) >= depth, f"{len(seen.stack)} frames are seen"
         time.sleep(pause)
-        return (used - sum(clocks)) / 1000
+        return used / 1000
 
     one, other = (SegmentProfiler(context, span) for span in (requests.spans[count // 2], requests.spans[-1]))
     costs = [look(one) for _ in range(LOOKS)]
-    spent = sum(clocks) / 1000
-    later = costs[WARMING:]
-    return Cost(costs[0], look(other), statistics.median(later), max(later), spent, _walk(depth))
+    later, first = costs[WARMING:], look(other)
+    spent = _clocks(lambda: look(one))
+    return Cost(costs[0], first, statistics.median(later), statistics.fmean(later), max(later), spent, _walk(depth))
 
 
 def _walk(depth: int) -> float:
@@ -185,18 +180,25 @@ def _walk(depth: int) -> float:
     return statistics.median(costs[WARMING:])
 
 
-def _timed_clocks() -> list[int]:
-    """What each reading of a thread's clock takes from now on, ns."""
-    read, found = time.clock_gettime_ns, list[int]()
+def _clocks(look: Callable[[], object]) -> float:
+    """What reading the threads' clocks takes in a look, µs; the median of some looks."""
+    read, counts, clocks = time.clock_gettime_ns, list[int](), list[int]()
 
-    def timed(clock: int) -> int:
-        began = time.thread_time_ns()
-        used = read(clock)
-        found.append(time.thread_time_ns() - began)
-        return used
+    def counted(clock: int) -> int:
+        clocks.append(clock)
+        return read(clock)
 
-    time.clock_gettime_ns = timed
-    return found
+    with mock.patch("time.clock_gettime_ns", counted):
+        for _ in range(WARMING):
+            clocks.clear()
+            look()
+            counts.append(len(clocks))
+    if not clocks:
+        return 0.0
+    began = time.thread_time_ns()
+    for _ in range(LOOKS):
+        read(clocks[0])
+    return statistics.median(counts) * (time.thread_time_ns() - began) / LOOKS / 1000
 
 
 def measured(kind: str, count: int, depth: int) -> Cost:
@@ -210,19 +212,21 @@ def measured(kind: str, count: int, depth: int) -> Cost:
 def table(repeat: int) -> list[str]:
     """Print the table; what is not kept of the promises."""
     broken = []
-    print(f"{'alive':>12}{'depth':>8}{'a sample, µs':>15}{'walk of 2021, µs':>20}{'ratio':>8}{'first, µs':>12}")
+    print(
+        f"{'alive':>12}{'depth':>8}{'a sample, µs':>15}{'mean, µs':>11}{'walk of 2021, µs':>20}{'ratio':>8}{'first, µs':>12}"
+    )
     for kind, counts in ALIVE.items():
         for count in counts:
             for depth in DEPTHS:
                 costs = [measured(kind, count, depth) for _ in range(repeat)]
-                sample, walk, first = (
-                    statistics.median(getattr(cost, name) for cost in costs) for name in ("whole", "walk", "first")
+                sample, mean, walk, first = (
+                    statistics.median(getattr(cost, name) for cost in costs)
+                    for name in ("median", "mean", "walk", "first")
                 )
-                ratio = statistics.median(cost.whole / cost.walk for cost in costs)
-                name = f"{count} {kind}s"
+                ratio = statistics.median(cost.median / cost.walk for cost in costs)
+                name, part = f"{count} {kind}s", f"1/{1 / ratio:.1f}"
                 print(
-                    f"{name:>12}{depth:>8}{sample:>15.1f}{walk:>20.1f}{f'1/{1 / ratio:.1f}':>8}{first:>12.0f}",
-                    flush=True,
+                    f"{name:>12}{depth:>8}{sample:>15.1f}{mean:>11.1f}{walk:>20.1f}{part:>8}{first:>12.0f}", flush=True
                 )
                 if ratio > MOST_OF_WALK.get(depth, 1.0):
                     broken.append(f"{name}, depth {depth}: 1/{1 / ratio:.1f} of the walk of 2021")

@@ -9,9 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
-
-import pytest
+from typing import TYPE_CHECKING, Any
 
 from swprof_mw.clock import monotonic_ns
 from swprof_mw.profiling.execution import ProfileTaskExecutionContext
@@ -20,6 +18,9 @@ from swprof_mw.profiling.sampler import Sampler, SamplerSettings
 from swprof_mw.profiling.task import COMMAND
 from swprof_mw.reporter.records import Snapshot, TaskCommand
 from tests.recorded import profile_task
+
+if TYPE_CHECKING:
+    import pytest  # the benchmarks have none
 
 MS = 1_000_000
 SECOND = 1_000_000_000

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from swprof_mw.profiling.locate import collection
-from swprof_mw.profiling.locate.collection import no_collection
+from swprof_mw.profiling.locate.collection import NoCollection
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -79,11 +79,11 @@ def _dangerous(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_dangerous")
 def test_the_threshold_is_put_back() -> None:
     before = gc.get_threshold()
-    with no_collection():
+    with NoCollection():
         assert gc.get_threshold() == (0, *before[1:])
         assert gc.isenabled()
     assert gc.get_threshold() == before
-    with pytest.raises(ZeroDivisionError), no_collection():
+    with pytest.raises(ZeroDivisionError), NoCollection():
         raise ZeroDivisionError
     assert gc.get_threshold() == before
 
@@ -92,11 +92,11 @@ def test_the_threshold_is_put_back() -> None:
 def test_what_the_app_has_set_meanwhile_stays() -> None:
     before = gc.get_threshold()
     try:
-        with no_collection():
+        with NoCollection():
             gc.set_threshold(123)
         assert gc.get_threshold()[0] == 123
         gc.set_threshold(0)
-        with no_collection():
+        with NoCollection():
             gc.set_threshold(77)
         assert gc.get_threshold()[0] == 77
     finally:
@@ -106,5 +106,5 @@ def test_what_the_app_has_set_meanwhile_stays() -> None:
 def test_nothing_is_touched_where_it_is_safe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(collection, "_IS_DANGEROUS", False)
     before = gc.get_threshold()
-    with no_collection():
+    with NoCollection():
         assert gc.get_threshold() == before

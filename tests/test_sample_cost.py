@@ -13,7 +13,7 @@ pytestmark = pytest.mark.alone
 
 ROOT = Path(__file__).resolve().parent.parent
 ROUNDS = 4
-DEPTH = 40
+DEPTH = 60
 #: Of a request's first sample, µs.
 FIRST = 1_000
 
@@ -26,7 +26,7 @@ def test_a_sample_costs_no_more_than_promised(kind: str, count: int, most: float
     found = []
     for _ in range(ROUNDS):
         found.append(cost(kind, count))
-        if found[-1]["median"] <= most and found[-1]["first"] <= FIRST:
+        if found[-1]["median"] - found[-1]["clocks"] <= most and found[-1]["first"] <= FIRST:
             return
     pytest.fail(f"at most {most} and at first {FIRST} µs: {found}")
 
@@ -36,8 +36,8 @@ def test_a_sample_costs_a_part_of_a_walk_over_the_whole_stack() -> None:
     found = []
     for _ in range(ROUNDS):
         measured = cost("thread", 20)
-        found.append((measured["median"] + measured["clocks"]) / measured["walk"])
-    assert min(found) <= 1 / 4, found
+        found.append(measured["median"] / measured["walk"])
+    assert min(found) <= 1 / 8, found
 
 
 def cost(kind: str, count: int) -> dict[str, float]:

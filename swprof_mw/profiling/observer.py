@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from swprof_mw.clock import monotonic_ns
 from swprof_mw.failures import guarded
 from swprof_mw.native import get_ident
-from swprof_mw.profiling.activity import Activity, Doing, held_up
+from swprof_mw.profiling.activity import WAITS, WORKED, Activity, Doing, held_up
 from swprof_mw.profiling.clocks import ThreadClocks
-from swprof_mw.profiling.locate.collection import no_collection
+from swprof_mw.profiling.locate.collection import NoCollection
 from swprof_mw.profiling.locate.locator import Locator, Look, Sample
-from swprof_mw.profiling.locate.strand import State
+from swprof_mw.profiling.locate.strand import ON_THREAD
 from swprof_mw.profiling.stacks import Stacks
 
 if TYPE_CHECKING:
@@ -78,15 +78,16 @@ class Observer:
     def glance(self, live: Iterable[SegmentProfiler]) -> None:
         """Note who works, a moment before a look is due."""
         if self._mark_waiting:
-            self._ran = {profiler for profiler in live if self._locator.runs_in_task(profiler.span)}
-            self._activity.glance({profiler.span.thread_id for profiler in self._ran})
+            runs = self._locator.runs_in_task
+            self._ran = {profiler for profiler in live if profiler.span.task is not None and runs(profiler.span)}
+            self._activity.glance(profiler.span.thread_id for profiler in self._ran)
 
     def observe(self, due: Collection[SegmentProfiler]) -> list[Observation]:
         """Look at these requests. What they do, and their texts, are found out only when all were seen."""
         was_due = max(profiler.due for profiler in due)
         late = monotonic_ns() - was_due
         seen: list[tuple[SegmentProfiler, int, Sample | None]] = []
-        with no_collection():
+        with NoCollection():
             look = self._locator.look()
             try:
                 for profiler in due:
@@ -111,8 +112,9 @@ class Observer:
         """The threads whose clocks tell what was seen: those that requests are on, or just were."""
         if not self._mark_waiting:
             return set()
-        found = {sample.thread_id for _, _, sample in seen if sample is not None and sample.state is State.ON_THREAD}
-        return found | {profiler.span.thread_id for profiler in self._ran}
+        found = {sample.thread_id for _, _, sample in seen if sample is not None and sample.state is ON_THREAD}
+        found.update(profiler.span.thread_id for profiler in self._ran)
+        return found
 
     def _judge(
         self,
@@ -128,11 +130,11 @@ class Observer:
         since = due if still or time - due <= profiler.period else time
         if sample is None:
             return Observation(profiler, None, since, time)
-        if sample.state is State.ON_THREAD:
+        if sample.state is ON_THREAD:
             does = doing.get(sample.thread_id)
         else:
             # A task that ran at the glance, and whose loop went on working while the look was held up.
             ran = profiler in self._ran and held_up(late)
-            worked = ran and doing.get(profiler.span.thread_id, Doing.WAITS) is not Doing.WAITS
-            does = Doing.WORKED if worked else None
+            worked = ran and doing.get(profiler.span.thread_id, WAITS) is not WAITS
+            does = WORKED if worked else None
         return Observation(profiler, self._stacks.of(profiler, sample, does, due), since, time)

@@ -44,6 +44,8 @@ class SegmentProfiler:
         due: when the next sample is due, monotonic ns: the first one when it takes its slot.
         ended_at: monotonic ns of the request's end, 0 before.
         was_taken: whether it ever held a slot.
+        period: between two samples, ns, as the task asks for it.
+        shown: the texts of the last stack, how it was marked, and the stack itself.
         worked_at: where it was last seen working, outermost first, and when that was (monotonic ns).
         closed: whether it is sampled no more, or never will be.
         stretched_period: ms between samples where the sampler had to lengthen its period, else 0.
@@ -58,6 +60,8 @@ class SegmentProfiler:
         "context",
         "due",
         "ended_at",
+        "period",
+        "shown",
         "span",
         "started_at",
         "stretched_period",
@@ -69,6 +73,8 @@ class SegmentProfiler:
         self.context = context
         self.span = span
         self.due = 0
+        self.period = context.task.dump_period * NS_PER_MS
+        self.shown: tuple[list[str], str, tuple[str, ...]] = ([], "", ())
         self.started_at = 0
         self.ended_at = 0
         self.was_taken = False
@@ -79,11 +85,6 @@ class SegmentProfiler:
         self._positions: list[Position] = []
         self._texts: list[str] = []
         self._shown: list[str] = []
-
-    @property
-    def period(self) -> int:
-        """Between two samples, ns, as the task asks for it."""
-        return self.context.task.dump_period * NS_PER_MS
 
     @property
     def status(self) -> ProfileStatus:

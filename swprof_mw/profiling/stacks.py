@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from swprof_mw.profiling.activity import Doing
+from swprof_mw.profiling.activity import WAITS, WORKED, WORKS, Doing
 from swprof_mw.profiling.locate.frames import Position
 from swprof_mw.profiling.locate.locator import Sample
-from swprof_mw.profiling.locate.strand import State
+from swprof_mw.profiling.locate.strand import ON_THREAD, QUEUED_UP, State
 from swprof_mw.profiling.signature import CodeSignatures
 
 if TYPE_CHECKING:
@@ -50,37 +50,41 @@ class Stacks:
             due: when the sample was due, monotonic ns.
         """
         positions, mark = sample.positions, _mark(sample.state, doing)
-        if doing is Doing.WORKS:
+        if doing is WORKS:
             profiler.worked_at = (positions, due)
-        elif doing is Doing.WORKED and (mark or self._is_waiting_place(positions)):
+        elif doing is WORKED and (mark or self._is_waiting_place(positions)):
             # The GIL came free only when the burst of work was over: it is shown where it has been seen.
             worked, seen = profiler.worked_at
             if worked and due - seen <= _RECENT * profiler.period:
                 positions, mark = worked, ""
-        if sample.state is State.ON_THREAD:
+        if sample.state is ON_THREAD:
             self._learn(positions, doing)
-        stack = self._texts(profiler, positions)
-        return (*stack, mark) if mark and self._mark_waiting else stack
+        texts = profiler.texts(self._signatures, positions)
+        of_texts, of_mark, stack = profiler.shown
+        if texts is not of_texts or mark != of_mark:  # else it is as it was
+            stack = self._cut(profiler.context.task.endpoint_name, texts)
+            if mark and self._mark_waiting:
+                stack = (*stack, mark)
+            profiler.shown = texts, mark, stack
+        return stack
 
     def forget(self) -> None:
         """Drop what is remembered of places. Called while nothing is sampled."""
         self._waits.clear()
 
     def _learn(self, positions: list[Position], doing: Doing | None) -> None:
-        if doing in (Doing.WORKS, Doing.WAITS) and positions and len(self._waits) < _PLACES:
+        if (doing is WAITS or doing is WORKS) and positions and len(self._waits) < _PLACES:
             place = _place(positions)
-            self._waits[place] = self._waits.get(place, 0) + (1 if doing is Doing.WAITS else -1)
+            self._waits[place] = self._waits.get(place, 0) + (1 if doing is WAITS else -1)
 
     def _is_waiting_place(self, positions: list[Position]) -> bool:
         return bool(positions) and self._waits.get(_place(positions), 0) > 0
 
-    def _texts(self, profiler: SegmentProfiler, positions: list[Position]) -> tuple[str, ...]:
+    def _cut(self, root: str, texts: list[str]) -> tuple[str, ...]:
         """The request's root signature, constant, and the innermost frames as far as the depth allows."""
-        texts = profiler.texts(self._signatures, positions)
-        root, depth = profiler.context.task.endpoint_name, self._max_depth
-        if len(texts) < depth:
+        if len(texts) < self._max_depth:
             return (root, *texts)
-        kept = depth - 2
+        kept = self._max_depth - 2
         return (root, f"[{len(texts) - kept} frames left out]", *texts[-kept:])
 
 
@@ -92,6 +96,6 @@ def _place(positions: list[Position]) -> tuple[int, int]:
 
 def _mark(state: State, doing: Doing | None) -> str:
     """What the stack of a request that does not work ends in."""
-    if state is State.QUEUED:
+    if state is QUEUED_UP:
         return QUEUED
-    return WAITING if state is State.WAITING or doing is Doing.WAITS else ""
+    return WAITING if state is not ON_THREAD or doing is WAITS else ""

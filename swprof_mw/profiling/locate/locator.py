@@ -7,6 +7,7 @@ import sys
 from types import FrameType
 from typing import Any, NamedTuple
 
+from swprof_mw.native import get_ident
 from swprof_mw.profiling.clocks import ThreadClocks
 from swprof_mw.profiling.locate import greenlets, tasks
 from swprof_mw.profiling.locate.frames import Position, inward, look_again, positions_while
@@ -80,9 +81,8 @@ class Locator:
         workers.refresh()
         # Before the frames, so that no frame is older than its thread's time.
         used = {place.thread_id: clocks.used(place.thread_id) for place in requests if place.task is None}
-        # Never in a variable of this function or of `Look` itself: this thread's own frame is among them, and the
-        # circle would keep all threads' variables alive until the next collection of garbage.
-        return Look(self._sources, used, sys._current_frames())
+        # Not a frame further in: a circle from one that holds the `Look` would keep all threads' variables alive.
+        return Look(self._sources, used, sys._getframe())
 
     def forget_ended(self) -> None:
         """Drop what was remembered of requests that have ended. Called while nothing is sampled."""
@@ -94,27 +94,36 @@ class Locator:
 
 
 class Look:
-    """One look at all ``threads`` of the process, which are held as long as this is.
+    """One look at all threads of the process. Their frames are held as long as this is.
 
     Args:
         sources: what is known already.
-        used: the processor times of the requests' own threads, not later than ``threads``, ns.
-        threads: by identifier, their innermost frames.
+        used: the processor times of the requests' own threads, ns.
+        here: where the calling thread is.
     """
 
-    def __init__(self, sources: Sources, used: dict[int, int | None], threads: dict[int, FrameType]) -> None:
+    def __init__(self, sources: Sources, used: dict[int, int | None], here: FrameType) -> None:
         self._clocks, self._tasks, self._workers, self._spawned, self._requests = sources
         self._used = used
-        self._threads = threads
+        self._here = here
+        self._frames: dict[int, FrameType] | None = None
         self._work: list[Work] | None = None
         self._links = Links()
+
+    @property
+    def _threads(self) -> dict[int, FrameType]:
+        """By identifier, the innermost frames; taken when one is needed, which is not so where no request has moved."""
+        if self._frames is None:
+            self._frames = {get_ident(): self._here}
+            look_again(self._frames)
+        return self._frames
 
     def locate(self, place: Place) -> Sample | None:
         """Where the request is; None while none of its code runs or waits anywhere that is known."""
         if place.frame is None:
             return None
         memory = self._requests.get(place) or self._remember(place)
-        sample = memory.sample(self._clocks) if not self._tasks.has_new(place) else None
+        sample = memory.sample(self._clocks, self._used) if not self._tasks.has_new(place) else None
         if sample is not None:
             return sample
         memory.still = None

@@ -30,11 +30,19 @@ class Still:
     tasks: list[tuple[weakref.ref[Any], weakref.ref[Any]]]
     until: float | None
 
-    def holds(self, clocks: ThreadClocks) -> bool:
-        """Whether the request cannot have moved: its threads had no processor, its tasks await what they awaited."""
+    def holds(self, clocks: ThreadClocks, used: dict[int, int | None]) -> bool:
+        """Whether the request cannot have moved: its threads had no processor, its tasks await what they awaited.
+
+        Args:
+            clocks: of threads.
+            used: of those that were read a moment ago, what they had used by then.
+        """
         if self.until is not None and self.until < time.monotonic():
             return False
-        return all(clocks.used(thread_id) == used for thread_id, used in self.threads) and self._tasks_wait()
+        for thread_id, before in self.threads:
+            if (used[thread_id] if thread_id in used else clocks.used(thread_id)) != before:
+                return False
+        return not self.tasks or self._tasks_wait()
 
     def _tasks_wait(self) -> bool:
         for task, awaited in self.tasks:
@@ -65,10 +73,10 @@ class Memory:
         self.left = 0
         self.unresolved: set[int] = set()
 
-    def sample(self, clocks: ThreadClocks) -> Sample | None:
-        """Where the request is, if it has not moved since it was found there; None if it may have."""
+    def sample(self, clocks: ThreadClocks, used: dict[int, int | None]) -> Sample | None:
+        """Where the request is, if it has not moved since it was found there; None if it may have. As `Still.holds`."""
         # What is blocked on its own thread cannot begin anything else.
-        if self.still is None or not (self.left or self.alone) or not self.still.holds(clocks):
+        if self.still is None or not (self.left or self.alone) or not self.still.holds(clocks, used):
             return None
         self.left -= not self.alone
         return self.still.sample

@@ -27,7 +27,7 @@ Stub = Callable[..., Any]
 
 _NS = 1_000_000_000
 #: Messages are put together up to so many bytes.
-_PIECE = 16_384
+_PIECE = 65_536
 #: Who closes a channel waits so many seconds for the call that it breaks off; one that takes longer cleans up itself.
 _CLOSING = 0.02
 #: What an answer without a status of gRPC means: by HTTP's status, and by HTTP/2's code of a broken off one.

@@ -32,6 +32,7 @@ class Wire:
         host, _, port = address.rpartition(":")
         self.host, self._port = host.strip("[]"), int(port)
         self._socket: _socket.socket | None = None
+        self._waits = True
 
     def connect(self, until: int) -> None:
         """Connect, to the first of the host's addresses that answers. ``until``: here and below, monotonic ns.
@@ -48,7 +49,7 @@ class Wire:
         found = _socket.getaddrinfo(host, self._port, 0, _socket.SOCK_STREAM)
         for left, (family, kind, protocol, _, where) in zip(range(len(found), 0, -1), found, strict=True):
             now = monotonic_ns()
-            self._socket = _socket.socket(family, kind, protocol)
+            self._socket, self._waits = _socket.socket(family, kind, protocol), True
             try:
                 self._within(now + (until - now) // left if until > now else until).connect(where)
                 self._socket.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
@@ -64,11 +65,20 @@ class Wire:
         Raises:
             OSError: the connection is broken.
         """
-        self._within(until).sendall(data)
+        left = memoryview(data)
+        while left:
+            try:
+                sent = self._at_once().send(left)
+            except BlockingIOError:
+                sent = self._within(until).send(left)
+            left = left[sent:]
 
     def receive(self, until: int) -> bytes:
-        """What comes next; nothing if the other side has ended the connection. Same errors as ``send``."""
-        return self._within(until).recv(_PIECE)
+        """What comes next; nothing if the other side has ended the connection. Same errors as ``send``.
+
+        With ``until`` 0 it does not wait, and raises ``BlockingIOError`` if nothing is here.
+        """
+        return (self._within(until) if until else self._at_once()).recv(_PIECE)
 
     def arrived(self) -> bytes | None:
         """What is here already, as ``receive`` gives it; None if that is nothing."""
@@ -91,13 +101,23 @@ class Wire:
             sock.close()
 
     def _within(self, until: int) -> _socket.socket:
-        """The socket, told how long it may take; with ``until`` 0 it may not wait at all."""
+        """The socket, told how long it may take."""
         if self._socket is None:
             raise ConnectionError("not connected")
         left = max(until - monotonic_ns(), 0) / _NS
-        if until and not left:
+        if not left:
             raise TimeoutError("timed out")
         self._socket.settimeout(left)
+        self._waits = True
+        return self._socket
+
+    def _at_once(self) -> _socket.socket:
+        """The socket, told not to wait. Only if it was told otherwise: each telling lets others have the GIL."""
+        if self._socket is None:
+            raise ConnectionError("not connected")
+        if self._waits:
+            self._socket.settimeout(0)
+            self._waits = False
         return self._socket
 
 

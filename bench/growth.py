@@ -1,6 +1,6 @@
 """How a request's cost grows with routes, with chunks of its body, with requests at once. ``python -m bench.growth``
 
-Ours less the bare app's processor time, in µs a request, in processes by turns.
+Ours less the bare app's processor time, in µs a request, in processes by turns. Exit status 1 if a promise is not kept.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from bench.peers import apps
-from bench.peers.running import added, sink, spread, work
+from bench.peers.running import Sink, added, sink, spread, work
 from bench.peers.variants import BARE, OURS
 
 #: The option of the worker, and its values.
@@ -19,33 +19,63 @@ SIZES = {"routes": (10, 1_000, 5_000), "chunks": (1, 10, 100), "at-once": (1, 8,
 #: Fewer requests where each takes longer.
 REQUESTS = 3_000
 _SLOW = 1_000
+#: By so much may a cost differ from another one that is the same, µs; and as a share of what the bare app takes more.
+NOISE = 10.0
+UNSTEADY = 0.03
+
+Round = dict[str, dict[str, float]]
+
+
+def grown(rounds: list[Round]) -> tuple[float, float]:
+    """The medians of what we add, and of the bare app's, µs a request."""
+    return statistics.median(added(rounds)[OURS]["cpu"]), statistics.median(found[BARE]["cpu"] for found in rounds)
+
+
+def faults(framework: str, task: bool, found: dict[int, tuple[float, float]]) -> Iterator[str]:
+    """What is not kept of the promises about routes: no task, no growth; a task, at most what matching takes once."""
+    (first, (least, bare)), *more = found.items()
+    for size, (cost, bare_then) in more:
+        matching = max(bare_then - bare, 0)
+        # The bare app's own time varies, too, and by more the longer it takes.
+        most = least + NOISE + matching * (1 if task else UNSTEADY)
+        if cost > most:
+            with_task = " with a task" if task else ""
+            yield f"{framework}{with_task}: {cost:.1f} µs with {size} routes, {least:.1f} with {first}: over {most:.1f}"
+
+
+def measure(backend: Sink, framework: str, name: str, size: int, task: bool, rounds: int) -> list[Round]:
+    """So many rounds, the bare app and ours by turns."""
+    found: list[Round] = []
+    for _ in range(rounds):
+        found.append({})
+        for variant in (BARE, OURS):
+            with_task = task and variant == OURS
+            backend.reset(apps.ENDPOINTS[framework] if with_task else "")
+            count = REQUESTS if size < _SLOW else _SLOW
+            more = (f"--{name}", size, "--requests", count, *(("--task",) if with_task else ()))
+            found[-1][variant] = work(backend, "requests", variant, framework, *more)
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the tables."""
+    """Print the tables. 0 if the promises are kept, else 1."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("frameworks", nargs="*", default=list(apps.ENDPOINTS))
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args(arguments)
+    broken: list[str] = []
     with sink() as backend:
         for framework in options.frameworks:
-            for name, sizes in SIZES.items():
-                for task in (False, True) if name == "routes" else (False,):
-                    print(f"\n{framework}, {name}{', a task running' if task else ''}: added, and bare, µs a request")
-                    for size in sizes:
-                        rounds = []
-                        for _ in range(options.rounds):
-                            found = {}
-                            for variant in (BARE, OURS):
-                                backend.reset(apps.ENDPOINTS[framework] if task and variant == OURS else "")
-                                count = REQUESTS if size < _SLOW else _SLOW
-                                more = (f"--{name}", size, "--requests", count, *(("--task",) if task else ()))
-                                more = more if variant == OURS else more[:4]
-                                found[variant] = work(backend, "requests", variant, framework, *more)
-                            rounds.append(found)
-                        bare = statistics.median(found[BARE]["cpu"] for found in rounds)
-                        print(f"{size:8d}{spread(added(rounds)[OURS]['cpu']):>28}{bare:>12.1f}", flush=True)
-    return 0
+            for name, task in (("routes", False), ("routes", True), ("chunks", False), ("at-once", False)):
+                print(f"\n{framework}, {name}{', a task running' if task else ''}: added, and bare, µs a request")
+                found: dict[int, tuple[float, float]] = {}
+                for size in SIZES[name]:
+                    rounds = measure(backend, framework, name, size, task, options.rounds)
+                    found[size] = grown(rounds)
+                    print(f"{size:8d}{spread(added(rounds)[OURS]['cpu']):>28}{found[size][1]:>12.1f}", flush=True)
+                broken += faults(framework, task, found) if name == "routes" else ()
+    print(*broken, sep="\n")
+    return 1 if broken else 0
 
 
 if __name__ == "__main__":

@@ -212,9 +212,8 @@ def measured(kind: str, count: int, depth: int) -> Cost:
 def table(repeat: int) -> list[str]:
     """Print the table; what is not kept of the promises."""
     broken = []
-    print(
-        f"{'alive':>12}{'depth':>8}{'a sample, µs':>15}{'mean, µs':>11}{'walk of 2021, µs':>20}{'ratio':>8}{'first, µs':>12}"
-    )
+    titles = {"depth": 8, "a sample, µs": 15, "mean, µs": 11, "walk of 2021, µs": 20, "ratio": 8, "first, µs": 12}
+    print(f"{'alive':>12}" + "".join(f"{title:>{width}}" for title, width in titles.items()))
     for kind, counts in ALIVE.items():
         for count in counts:
             for depth in DEPTHS:

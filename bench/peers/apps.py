@@ -144,7 +144,7 @@ def requests(framework: str, app: Any, at_once: int) -> Run:
 def _side_by_side(app: Any, count: int, at_once: int) -> list[int]:
     times: list[int] = []
     threads = [
-        threading.Thread(target=lambda: times.extend(_wsgi_requests(app, count // at_once))) for _ in range(at_once)
+        threading.Thread(target=lambda: times.extend(_wsgi_requests(app, -(-count // at_once)))) for _ in range(at_once)
     ]
     for thread in threads:
         thread.start()
@@ -195,7 +195,7 @@ def _asgi_requests(app: Any, at_once: int) -> Run:
         return times
 
     async def side_by_side(count: int) -> list[int]:
-        found = await asyncio.gather(*(one_by_one(count // at_once) for _ in range(at_once)))
+        found = await asyncio.gather(*(one_by_one(-(-count // at_once)) for _ in range(at_once)))
         return [time for times in found for time in times]
 
     loop.run_until_complete(_started(app))

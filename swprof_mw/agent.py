@@ -22,7 +22,7 @@ from swprof_mw.names import SERVICE_LENGTH, cut, instance_name
 from swprof_mw.native import allocate_lock, get_ident
 from swprof_mw.profiling.sampler import Sampler, SamplerSettings
 from swprof_mw.profiling.service import ProfileTaskExecutionService
-from swprof_mw.reporter.records import Finish, TaskCommand
+from swprof_mw.records import Finish, TaskCommand
 from swprof_mw.reporter.reporter import Reporter
 
 logger = logging.getLogger("swprof_mw")

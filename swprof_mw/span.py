@@ -13,7 +13,7 @@ from swprof_mw.log import fields
 from swprof_mw.profiling.locate.place import Place, current_request
 from swprof_mw.profiling.profiler import ProfiledSpan
 from swprof_mw.propagation import parse
-from swprof_mw.reporter.records import Reference, Segment
+from swprof_mw.records import Reference, Segment
 
 if TYPE_CHECKING:
     from swprof_mw.agent import Service

@@ -18,7 +18,7 @@ from swprof_mw.profiling.execution import ProfileTaskExecutionContext
 from swprof_mw.profiling.profiler import ProfiledSpan, SegmentProfiler
 from swprof_mw.profiling.sampler import Sampler, SamplerSettings
 from swprof_mw.profiling.task import COMMAND
-from swprof_mw.reporter.records import Snapshot, TaskCommand
+from swprof_mw.records import Snapshot, TaskCommand
 from tests.recorded import profile_task
 
 MS = 1_000_000

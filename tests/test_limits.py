@@ -22,7 +22,7 @@ from swprof_mw.config import Config
 from swprof_mw.profiling import budget
 from swprof_mw.profiling.locate.place import current_request
 from swprof_mw.profiling.sampler import Sampler
-from swprof_mw.reporter.records import Segment, Snapshot
+from swprof_mw.records import Segment, Snapshot
 from swprof_mw.reporter.reporter import Reporter
 from swprof_mw.statistics import Queue
 from tests.doubles import MS, Sampled, begin, end, sampling, wait_until

@@ -57,7 +57,7 @@ def test_the_sdist_has_what_it_takes_to_test_it_and_nothing_else(built: Path) ->
     names = files(unpacked(built), unpacked(built))
     parts = ("swprof_mw", "proto", "tests", "bench", "scripts", "requirements", "examples", "docs")
     single = ["LICENSE", "README.md", "CHANGELOG.md", "Makefile", "noxfile.py", "pyproject.toml"]
-    made = [".gitignore", "PKG-INFO"]
+    made = [".gitignore", ".importlinter", "PKG-INFO"]
     assert names == {name for part in parts for name in files(ROOT / part, ROOT)}.union(single, made)
 
 

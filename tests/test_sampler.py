@@ -22,7 +22,7 @@ from swprof_mw.profiling.profiler import ProfiledSpan, SegmentProfiler
 from swprof_mw.profiling.sampler import Sampler
 from swprof_mw.profiling.stacks import WAITING, Stacks
 from swprof_mw.profiling.switch_interval import SHARP, SwitchInterval
-from swprof_mw.reporter.records import Snapshot
+from swprof_mw.records import Snapshot
 from tests.doubles import MS, Sampled, at_once, begin, burn, end, handle, sampling, wait_until
 
 pytestmark = pytest.mark.alone

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from swprof_mw.profiling.execution import ProfileTaskExecutionContext
     from swprof_mw.profiling.locate.place import Place
     from swprof_mw.profiling.profiler import SegmentProfiler
-    from swprof_mw.reporter.records import Snapshot
+    from swprof_mw.records import Snapshot
 
 logger = logging.getLogger("swprof_mw")
 

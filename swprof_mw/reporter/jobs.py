@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from swprof_mw.clock import monotonic_ns
+from swprof_mw.records import TaskCommand
 from swprof_mw.reporter import encode, protocol
 from swprof_mw.reporter.backoff import Backoff
 from swprof_mw.reporter.channel import DEADLINE
-from swprof_mw.reporter.records import TaskCommand
 
 #: Instance properties go with every tenth keep-alive.
 PROPERTIES_EVERY = 10

@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test lint types unit test-oldest test-newest test-installed matrix locks test-oap test-tools test-page pictures vendor test-suites test-processes test-agents test-hostile test-accuracy bench collector-load outages accuracy accuracy-short retention soak protocol settings clean
+.PHONY: help setup demo test lint types check unit test-oldest test-newest test-installed matrix locks test-oap test-tools test-page pictures vendor test-suites test-processes test-agents test-hostile test-accuracy bench collector-load outages accuracy accuracy-short retention soak protocol settings clean
 
 help:
 	@echo "make demo      profile the three example apps through the embedded collector"
-	@echo "make test      lint, types and tests"
+	@echo "make test      lint, types, the code's figures and tests"
+	@echo "make check     the figures that the code is held to: lengths, docstrings, what stands twice, ..."
 	@echo "make test-oldest  the adapters with the oldest supported libraries, on the oldest Python; test-newest likewise"
 	@echo "make test-installed  the wheel and the sdist, used in environments of their own (some minutes)"
 	@echo "make matrix    every Python, with the oldest and the newest libraries, and what an app may lack (an hour or two)"
@@ -42,7 +43,7 @@ $(VENV)/.done: pyproject.toml
 demo: setup
 	PYTHONPATH=. $(BIN)/python examples/demo.py
 
-test: lint types unit
+test: lint types check unit
 
 lint: setup
 	$(BIN)/ruff check .
@@ -51,6 +52,10 @@ lint: setup
 
 types: setup
 	$(BIN)/mypy
+
+# The figures that the code is held to, and which of them are missed.
+check: setup
+	$(BIN)/python -m scripts.figures
 
 # Tests that wait for servers more than they compute run side by side; those that measure times or shares run alone.
 WORKERS ?= 4

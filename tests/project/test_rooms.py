@@ -13,7 +13,7 @@ import grimp
 import pytest
 from importlinter import api
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
 PACKAGE = "swprof_mw"
 
@@ -96,7 +96,7 @@ def test_the_contract_is_kept(copied: Path) -> None:
     [
         ("reporter/queues.py", "from swprof_mw.application import Application"),
         ("reporter/queues.py", "import swprof_mw.profiling.task"),
-        ("span.py", "import swprof_mw.wsgi"),
+        ("span.py", "import swprof_mw.wsgi.entry"),
         ("flask/hooks.py", "import swprof_mw.django.site"),
         ("names.py", "import swprof_mw.config"),
         ("export/pprof.py", "import swprof_mw.span"),

@@ -37,7 +37,7 @@ def sections() -> list[Section]:
 
 
 def test_sections_that_keep_their_time_pass_and_are_listed() -> None:
-    assert run("9  one: true\n\n 99 two, three: echo words; true\n") == (0, ["one 0 9", "two, three 0 99"])
+    assert run("99  one: true\n\n 999 two, three: echo words; true\n") == (0, ["one 99", "two, three 999"])
 
 
 def test_the_first_that_fails_is_the_last() -> None:

@@ -3,11 +3,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test lint types unit test-oldest test-newest test-installed matrix locks test-oap test-tools test-page pictures vendor test-suites test-processes test-agents test-hostile test-accuracy bench collector-load outages accuracy accuracy-short retention soak protocol settings clean
+.PHONY: help setup demo test quick lint types check unit test-oldest test-newest test-installed matrix locks test-oap test-tools test-page pictures vendor test-suites test-processes test-agents test-hostile test-accuracy bench collector-load outages accuracy accuracy-short retention soak protocol settings release clean
 
 help:
 	@echo "make demo      profile the three example apps through the embedded collector"
-	@echo "make test      lint, types and tests"
+	@echo "make test      lint, types, the code's figures and tests"
+	@echo "make quick     lint, types and the tests of what has changed, in less than a minute"
+	@echo "make check     the figures that the code is held to: lengths, docstrings, what stands twice, ..."
 	@echo "make test-oldest  the adapters with the oldest supported libraries, on the oldest Python; test-newest likewise"
 	@echo "make test-installed  the wheel and the sdist, used in environments of their own (some minutes)"
 	@echo "make matrix    every Python, with the oldest and the newest libraries, and what an app may lack (an hour or two)"
@@ -29,6 +31,7 @@ help:
 	@echo "make test-suites  Flask's and Starlette's own tests with our middleware in every app"
 	@echo "make protocol  rebuild the descriptor set from proto/"
 	@echo "make settings  rewrite docs/settings.md"
+	@echo "make release   VERSION=1.2.0: check, test, build and tag it (hours); uploads nothing"
 	@echo "make locks     rewrite requirements/*.txt, as new as there is now, and docs/versions.md"
 
 setup: $(VENV)/.done
@@ -42,14 +45,23 @@ $(VENV)/.done: pyproject.toml
 demo: setup
 	PYTHONPATH=. $(BIN)/python examples/demo.py
 
-test: lint types unit
+test: lint types check unit
+
+# For a small change, in less than a minute: the tests of what it touches, the nearest first.
+quick: lint types
+	$(BIN)/python -m scripts.quick
 
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
 
 types: setup
 	$(BIN)/mypy
+
+# The figures that the code is held to, and which of them are missed.
+check: setup
+	$(BIN)/python -m scripts.figures
 
 # Tests that wait for servers more than they compute run side by side; those that measure times or shares run alone.
 WORKERS ?= 4
@@ -147,6 +159,10 @@ protocol: setup
 
 settings: setup
 	$(BIN)/python scripts/settings.py
+
+# All of a release but its upload: make release VERSION=1.2.0 (hours, for it runs every suite).
+release: setup
+	$(BIN)/python -m scripts.release $(VERSION)
 
 clean:
 	rm -rf $(VENV) .nox .mypy_cache .pytest_cache .ruff_cache

@@ -18,7 +18,7 @@ from swprof_mw.collector.server import Collector
 from swprof_mw.query.client import OapClient
 from tests import servers
 from tests.load import get
-from tests.trees import function_time, marked_time
+from tests.trees import elements, function_time, marked_time
 from tests.waiting import eventually
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -160,7 +160,7 @@ def evaluate(segment: Segment, snapshots: Sequence[Snapshot], truth: dict[str, f
     start, end = segment.start, segment.start + segment.duration
     ticks = sampled(ordered, end)
     strangers = [one for one in ordered if any(".other_" in signature for signature in one.stack)]
-    trees = [tree.elements for tree in analyze([Stretch(ordered, start, end)]).trees]
+    trees = [elements(tree) for tree in analyze([Stretch(ordered, start, end)]).trees]
     return Measured(
         expected=segment.duration // PERIOD,
         taken=len(ticks),

@@ -37,7 +37,8 @@ from swprof_mw.profiling.execution import ProfileTaskExecutionContext
 from swprof_mw.profiling.locate.place import current_request
 from swprof_mw.profiling.observer import Observer
 from swprof_mw.profiling.profiler import ProfiledSpan, SegmentProfiler
-from swprof_mw.profiling.sampler import Sampler, SamplerSettings
+from swprof_mw.profiling.sampler import Sampler
+from swprof_mw.profiling.sampler_settings import SamplerSettings
 from swprof_mw.profiling.stacks import Stacks
 from swprof_mw.profiling.task import ProfileTask
 from tests.doubles import PlainSpan

@@ -11,7 +11,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from packaging.markers import default_environment
 from packaging.requirements import Requirement
 
 from bench.environments import PYTHONS
@@ -48,7 +47,7 @@ def pins(kind: str, python: str) -> dict[str, str]:
     """The versions that requirements/``kind``.txt has for a Python on Linux, by the name of the package."""
     lines = (REQUIREMENTS / f"{kind}.txt").read_text().splitlines()
     found = [Requirement(line) for line in lines if line and not line.lstrip().startswith("#")]
-    here = {**default_environment(), "python_version": python, "python_full_version": f"{python}.0"}
+    here = {"python_version": python, "python_full_version": f"{python}.0"}
     linux = {**here, "sys_platform": "linux", "implementation_name": "cpython"}
     held = [each for each in found if each.marker is None or each.marker.evaluate(linux)]
     return {each.name.lower(): str(each.specifier).removeprefix("==") for each in held}

@@ -5,9 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import itertools
-import logging
 import os
-import platform
 import socket
 import sys
 import threading
@@ -18,14 +16,12 @@ from functools import partial
 from swprof_mw import forks, servers
 from swprof_mw.clock import monotonic_ns
 from swprof_mw.config import Config, ConfigError
-from swprof_mw.names import SERVICE_LENGTH, cut, instance_name
+from swprof_mw.names import instance_name
 from swprof_mw.native import allocate_lock, get_ident
-from swprof_mw.profiling.sampler import Sampler, SamplerSettings
-from swprof_mw.profiling.service import ProfileTaskExecutionService
-from swprof_mw.reporter.records import Finish, TaskCommand
+from swprof_mw.profiling.sampler import Sampler
+from swprof_mw.profiling.sampler_settings import SamplerSettings
 from swprof_mw.reporter.reporter import Reporter
-
-logger = logging.getLogger("swprof_mw")
+from swprof_mw.service import Service
 
 #: What is queued at exit is sent within so many seconds, then dropped.
 FLUSH_TIMEOUT = 2.0
@@ -36,63 +32,8 @@ INTERRUPT_WAIT = 0.02
 GRPC_WAIT = 0.02
 #: A fork waits so long at the most for our own first import of grpc, seconds: it happens once, right after the start.
 IMPORT_WAIT = 2.0
-#: Somewhere on the network; the address is set aside for documentation (RFC 5737).
-_ELSEWHERE = ("192.0.2.1", 9)
 _NS_PER_SECOND = 1_000_000_000
 _NS_PER_MINUTE = 60 * _NS_PER_SECOND
-
-
-class Service:
-    """One service of this process: what the backend lists, and what its apps report as.
-
-    Attributes:
-        process_id: of the process that it is a service of.
-        ended: whether its agent has been stopped: then nothing is reported any more.
-    """
-
-    def __init__(self, agent: Agent, config: Config, name: str) -> None:
-        self.name = cut(f"{name}|{config.namespace}" if config.namespace else name, SERVICE_LENGTH)
-        self.instance = agent.instance
-        self.process_id = agent.process_id
-        self.ended = False
-        self.profile_active = config.profile_active
-        self.tasks = ProfileTaskExecutionService(agent.sampler, self._finished)
-        self.prefix = agent.prefix
-        self.next_number = agent.next_number
-        self.report = agent.reporter.segments.add
-        self._agent = agent
-        self._namespace = config.namespace
-
-    @property
-    def last_command_time(self) -> int:
-        """The newest CreateTime of a task seen so far, ms since the epoch; -1 before the first."""
-        return self.tasks.last_command_time
-
-    def receive(self, commands: list[TaskCommand], first_poll: bool) -> None:
-        """Carry out what the backend sent."""
-        self.tasks.receive(commands, first_poll)
-
-    def process_tasks(self) -> bool:
-        """Let tasks begin and end, each at its time. Whether there is one that runs, or is going to."""
-        self.tasks.process_profile_task()
-        return self.tasks.current is not None
-
-    def properties(self) -> list[tuple[str, str]]:
-        """What the instance says of itself."""
-        found = [
-            ("language", "python"),
-            ("OS Name", platform.system()),
-            ("Process No.", str(os.getpid())),
-            ("hostname", socket.gethostname()),
-            ("ipv4", _address()),
-            ("python", platform.python_version()),
-        ]
-        if self._namespace:
-            found.append(("namespace", self._namespace))
-        return [*found, *self._agent.config.instance_properties]
-
-    def _finished(self, task_id: str) -> None:
-        self._agent.reporter.report_finish(Finish(self.name, self.instance, task_id))
 
 
 class Agent:
@@ -301,16 +242,3 @@ def _sampler_settings(config: Config) -> SamplerSettings:
 
 def _short(prefix: str) -> str:
     return prefix[:12]
-
-
-def _address() -> str:
-    """The host's address, by which it reaches others.
-
-    Names are not looked up: a child forked meanwhile could never look one up, nor could the app in it.
-    """
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire:
-        try:
-            wire.connect(_ELSEWHERE)  # sends nothing
-        except OSError:  # there is no way out
-            return "127.0.0.1"
-        return str(wire.getsockname()[0])

@@ -11,12 +11,13 @@ from swprof_mw.clock import monotonic_ns
 from swprof_mw.config import Config, explain
 from swprof_mw.failures import failed
 from swprof_mw.names import EndpointNames
+from swprof_mw.nested_span import NestedSpan, Span
 from swprof_mw.profiling.locate.place import current_request
-from swprof_mw.span import Client, EntrySpan, NestedSpan, Span
+from swprof_mw.span import Client, EntrySpan
 from swprof_mw.trace_filter import TraceFilter
 
 if TYPE_CHECKING:
-    from swprof_mw.agent import Service
+    from swprof_mw.service import Service
 
 _A_WHILE = 1_000_000_000
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 
-from swprof_mw.reporter.records import Reference
+from swprof_mw.records import Reference
 
 _FIELDS = 8
 #: Longer than any valid header: eight names of bounded length, in base64.

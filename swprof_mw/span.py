@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from contextvars import Token
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from swprof_mw.clock import NS_PER_MS, monotonic_ns, wall_ns
 from swprof_mw.exception_log import exception_log
@@ -13,11 +12,11 @@ from swprof_mw.log import fields
 from swprof_mw.profiling.locate.place import Place, current_request
 from swprof_mw.profiling.profiler import ProfiledSpan
 from swprof_mw.propagation import parse
-from swprof_mw.reporter.records import Reference, Segment
+from swprof_mw.records import Reference, Segment
 
 if TYPE_CHECKING:
-    from swprof_mw.agent import Service
     from swprof_mw.application import Application
+    from swprof_mw.service import Service
 
 #: The status of a request whose app failed, or never said one; from here on a status is an error.
 FAILED = 500
@@ -280,59 +279,3 @@ def _peer(client: Client) -> str:
     if not isinstance(host, str):
         return ""
     return f"{host}:{port}" if host and port and isinstance(port, str | int) else host
-
-
-class NestedSpan:
-    """The open span of the same request as an inner adapter sees it: it may refine the name, and tell an error.
-
-    Its methods are those of `EntrySpan`; the ones that belong to whoever opened the span do nothing.
-    """
-
-    __slots__ = ("outer",)
-
-    def __init__(self, outer: EntrySpan) -> None:
-        self.outer = outer
-
-    @property
-    def wants_route(self) -> bool:
-        """As of the outer span."""
-        return self.outer.wants_route
-
-    def route(self, template: str | None) -> None:
-        """The inner router found a route; none of its own does not take the outer one away."""
-        if template is not None:
-            self.outer.route(template)
-
-    def route_by_path(self) -> None:
-        """An inner app of unknown kind knows no better than the outer one."""
-
-    def error(self, exception: BaseException) -> None:
-        """The inner app left ``exception`` unhandled."""
-        self.outer.error(exception)
-
-    def mark_long_lived(self) -> None:
-        """The outer span's to say."""
-
-    def set_component(self, component: int) -> None:
-        """The outer span's to say."""
-
-    def activate(self) -> None:
-        """The outer span is the current request, and stays it."""
-
-    def deactivate(self, token: object) -> None:
-        """The outer span is the current request, and stays it."""
-
-    def enter(self, frame: FrameType) -> None:
-        """The outer frame stays the request's entry."""
-
-    def enter_task(self, frame: FrameType, task: Any, loop: Any) -> None:
-        """The outer frame stays the request's entry."""
-
-    def leave(self) -> None:
-        """The outer frame stays the request's entry."""
-
-    def end(self, status: int) -> None:
-        """The outer span ends itself."""
-
-
-Span = EntrySpan | NestedSpan

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from swprof_mw.clock import monotonic_ns
 from swprof_mw.profiling.execution import ProfileTaskExecutionContext
 from swprof_mw.profiling.profiler import ProfiledSpan, SegmentProfiler
-from swprof_mw.profiling.sampler import Sampler, SamplerSettings
+from swprof_mw.profiling.sampler import Sampler
+from swprof_mw.profiling.sampler_settings import SamplerSettings
 from swprof_mw.profiling.task import COMMAND
-from swprof_mw.reporter.records import Snapshot, TaskCommand
+from swprof_mw.records import Snapshot, TaskCommand
 from tests.recorded import profile_task
 
 if TYPE_CHECKING:

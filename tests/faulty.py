@@ -13,8 +13,8 @@ from typing import Any
 
 import grpc
 
+from swprof_mw.records import TaskCommand
 from swprof_mw.reporter import protocol
-from swprof_mw.reporter.records import TaskCommand
 
 CALLS = {
     call.method: call

@@ -6,9 +6,10 @@ import itertools
 import time
 
 from swprof_mw import agent
-from swprof_mw.agent import Agent, Service
+from swprof_mw.agent import Agent
 from swprof_mw.profiling.task import ProfileTask
-from swprof_mw.reporter.records import Finish, Segment, Snapshot
+from swprof_mw.records import Finish, Segment, Snapshot
+from swprof_mw.service import Service
 
 _numbers = itertools.count(1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from swprof_mw.reporter.records import Segment, Snapshot, TaskCommand
+from swprof_mw.records import Segment, Snapshot, TaskCommand
 
 
 class Probe:

@@ -13,8 +13,9 @@ import pytest
 from swprof_mw import agent
 from swprof_mw.application import Application
 from swprof_mw.config import ConfigError
+from swprof_mw.nested_span import NestedSpan, Span
 from swprof_mw.profiling.locate.place import Place, current_request
-from swprof_mw.span import EntrySpan, NestedSpan, Span
+from swprof_mw.span import EntrySpan
 from tests.recorded import Recorded
 
 COMPONENT = 7001

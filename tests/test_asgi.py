@@ -26,7 +26,7 @@ from swprof_mw.application import Application
 from swprof_mw.asgi import SWProfilerMiddleware
 from swprof_mw.config import ConfigError
 from swprof_mw.profiling.locate.place import current_request
-from swprof_mw.reporter.records import Segment
+from swprof_mw.records import Segment
 from tests.asgi_driver import REQUEST, Exchanged, Message, acall, call, http, websocket
 from tests.recorded import Recorded
 

@@ -16,6 +16,7 @@ from swprof_mw.collector.server import Collector
 from swprof_mw.query.client import OapClient
 from tests.oap.server import OapServer
 from tests.test_collector import Agent
+from tests.trees import elements
 
 STORED_WITHIN = 15.0
 """Seconds a real OAP may take to store what it was sent."""
@@ -33,8 +34,8 @@ def text(analysis: Analysis) -> list[list[str]]:
     """Each element as ``id<parent frame duration/own xcount``."""
     return [
         [
-            f"{one.id}<{one.parent_id} {one.code_signature} {one.duration}/{one.duration_child_excluded} x{one.count}"
-            for one in tree.elements
+            f"{one.id}<{one.parent_id} {one.code_signature} {one.duration}/{one.own} x{one.count}"
+            for one in elements(tree)
         ]
         for tree in analysis.trees
     ]

@@ -25,8 +25,8 @@ from swprof_mw.config import Config
 from swprof_mw.page import access, questions
 from swprof_mw.page.app import AT_ONCE
 from swprof_mw.query.client import OapClient, OapError, service_id
+from swprof_mw.records import Segment as Reported
 from swprof_mw.reporter import protocol
-from swprof_mw.reporter.records import Segment as Reported
 from swprof_mw.reporter.reporter import Reporter
 from tests import asgi_driver
 from tests.doubles import wait_until

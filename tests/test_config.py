@@ -11,7 +11,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from swprof_mw.config import SETTINGS, Config, ConfigError, ant_pattern, explain, shown
+from swprof_mw.ant_pattern import ant_pattern
+from swprof_mw.config import SETTINGS, Config, ConfigError, explain, shown
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SECRET = "s3cret-token"

@@ -17,6 +17,8 @@ from tests.examples import DIRECTORY, EXAMPLES
 from tests.load import get
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 ONE_APP = "import sys, demo; sys.exit(demo.main(demo.EXAMPLES[:1]))"
 EXAMPLE = EXAMPLES[0]
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 
 from swprof_mw.application import Application
-from swprof_mw.wsgi import WSGIEntry
+from swprof_mw.wsgi.entry import WSGIEntry
 from tests.generated.amount import cases
 from tests.generated.observed import Quit, nothing_is_left, run_task, stop_task
 from tests.generated.wsgi_cases import CASES, Case

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from swprof_mw import failures
+from swprof_mw.records import Finish, Reference, Segment, Snapshot, TaskCommand
 from swprof_mw.reporter import encode, protocol
 from swprof_mw.reporter.known import Segments, Snapshots
-from swprof_mw.reporter.records import Finish, Reference, Segment, Snapshot, TaskCommand
 
 SEGMENT = Segment(
     trace_id="trace",

@@ -12,7 +12,7 @@ import pytest
 from bench.environments import available, environment
 from swprof_mw import native
 from swprof_mw.config import Config
-from swprof_mw.reporter.records import Finish
+from swprof_mw.records import Finish
 from swprof_mw.reporter.reporter import Reporter
 from tests.faulty import FINISH, SNAPSHOTS, Backend, task_command
 from tests.reports import segment, snapshot
@@ -34,7 +34,7 @@ def backend() -> Iterator[Backend]:
 # Fills the queues while nothing is sent, then says that it is ready to end.
 FULL_QUEUES = """
 from swprof_mw import agent
-from swprof_mw.reporter.records import Finish
+from swprof_mw.records import Finish
 from tests.reports import segment, snapshot
 
 def fill():

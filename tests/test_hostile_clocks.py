@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from swprof_mw import failures
 from swprof_mw.application import Application
 from swprof_mw.span import EntrySpan
-from swprof_mw.wsgi import WSGIEntry
+from swprof_mw.wsgi.entry import WSGIEntry
 from tests.doubles import MS, SECOND, PlainSpan
 from tests.generated.amount import cases
 from tests.recorded import Recorded

@@ -10,7 +10,7 @@ from typing import Any
 
 from swprof_mw.application import Application
 from swprof_mw.span import EntrySpan
-from swprof_mw.wsgi import SPAN, WSGIEntry
+from swprof_mw.wsgi.entry import SPAN, WSGIEntry
 from tests.recorded import Recorded
 from tests.wsgi_client import ask
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from swprof_mw.application import Application
 from swprof_mw.names import ENDPOINT_LENGTH, OTHER, EndpointNames
+from swprof_mw.records import Segment
 from swprof_mw.reporter import encode
-from swprof_mw.reporter.records import Segment
 from swprof_mw.span import EntrySpan
 from tests.generated.amount import cases
 from tests.generated.observed import RAISED

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swprof_mw import failures
-from swprof_mw.profiling.sampler import Sampler, SamplerSettings
+from swprof_mw.profiling.sampler import Sampler
+from swprof_mw.profiling.sampler_settings import SamplerSettings
 from swprof_mw.profiling.service import WAITING, ProfileTaskExecutionService
 from swprof_mw.profiling.task import COMMAND
-from swprof_mw.reporter.records import TaskCommand
+from swprof_mw.records import TaskCommand
 from tests.doubles import EPOCH_MS, PlainSpan, arguments
 from tests.generated.amount import cases, mixed
 from tests.test_service import Scene

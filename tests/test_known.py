@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swprof_mw import failures
+from swprof_mw.records import Reference, Segment, Snapshot
 from swprof_mw.reporter import encode, protocol
 from swprof_mw.reporter.known import Known, Segments, Snapshots, varint
-from swprof_mw.reporter.records import Reference, Segment, Snapshot
 
 INT32 = st.integers(-(2**31), 2**31 - 1)
 INT64 = st.integers(-(2**63), 2**63 - 1) | st.sampled_from([0, 1, -1, 127, 128, 2**14 - 1, 2**14, -(2**63), 2**63 - 1])

@@ -22,15 +22,13 @@ from swprof_mw.config import Config
 from swprof_mw.profiling import budget
 from swprof_mw.profiling.locate.place import current_request
 from swprof_mw.profiling.sampler import Sampler
-from swprof_mw.reporter.records import Segment, Snapshot
+from swprof_mw.records import Segment, Snapshot
 from swprof_mw.reporter.reporter import Reporter
 from swprof_mw.statistics import Queue
 from tests.doubles import MS, Sampled, begin, end, sampling, wait_until
 from tests.faulty import Backend
 from tests.recorded import Recorded
 from tests.servers import collector
-
-pytestmark = pytest.mark.alone
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -209,6 +207,7 @@ def share_over(seconds: float, clock: int) -> float:
     return (time.clock_gettime(clock) - used) / (time.monotonic() - began)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("own", [False, True], ids=["of others", "of the request"])
 def test_with_twenty_thousand_tasks_the_sampler_keeps_to_its_share(own: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "WINDOW", 200 * MS)
@@ -263,6 +262,7 @@ def segment(number: int) -> Segment:
 STACK = tuple(f"package/module_{line}.py.function_{line}: {line}" for line in range(60))
 
 
+@pytest.mark.alone
 def test_what_is_reported_keeps_the_gil_from_nobody() -> None:
     with collector() as (address, _):
         reporter = Reporter(Config.load({"backend_services": address}, environ={}))
@@ -291,6 +291,7 @@ def test_what_is_reported_keeps_the_gil_from_nobody() -> None:
     assert min(held) < LONGEST_HOLD + min(quiet)
 
 
+@pytest.mark.alone
 def test_samples_that_take_long_keep_the_gil_no_longer_than_any_code_of_the_app() -> None:
     """They take so long here since they look at 4,000 tasks of the request's own."""
     others = holds_of_the_app(6)
@@ -355,6 +356,7 @@ def test_requests_that_wait_for_their_minimum_duration_are_counted(recorded: Rec
         span.end(200)
 
 
+@pytest.mark.alone
 def test_a_stretched_period_is_told(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "WINDOW", 20 * MS)
     application = Application(7001, {"service_name": "shop", "profile_max_cpu": 0.001})

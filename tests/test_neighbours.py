@@ -33,7 +33,7 @@ from swprof_mw.application import Application
 from swprof_mw.profiling.clocks import ThreadClocks
 from swprof_mw.profiling.locate.registry import Registry
 from swprof_mw.profiling.locate.workers import Workers
-from swprof_mw.wsgi import WSGIEntry
+from swprof_mw.wsgi.entry import WSGIEntry
 from tests.environments import environment
 from tests.recorded import Recorded
 from tests.sampled import work

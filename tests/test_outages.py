@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from swprof_mw.config import Config
+from swprof_mw.records import Finish
 from swprof_mw.reporter.channel import DEADLINE, Connection
-from swprof_mw.reporter.records import Finish
 from swprof_mw.reporter.reporter import Reporter
 from tests.faulty import FINISH, KEEP_ALIVE, QUERY, SEGMENTS, SNAPSHOTS, Backend, Received
 from tests.outages import OUTAGES, Scene

@@ -17,7 +17,7 @@ from swprof_mw.application import Application
 from swprof_mw.asgi import SWProfilerMiddleware
 from swprof_mw.flask import SWProfiler
 from swprof_mw.reporter import reporter as reporter_module
-from swprof_mw.wsgi import WSGIEntry
+from swprof_mw.wsgi.entry import WSGIEntry
 from tests.asgi_driver import Exchanged, http
 from tests.faulty import SNAPSHOTS, Backend
 from tests.recorded import Recorded

@@ -27,6 +27,8 @@ from tests.load import drive, get
 from tests.scripts import ROOT
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 FLASK = "tests.process_apps.flask_app:app"
 STARLETTE = "tests.process_apps.starlette_app:app"
 DJANGO_WSGI = "tests.process_apps.django_wsgi:app"

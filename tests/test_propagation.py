@@ -22,7 +22,7 @@ from swprof_mw.collector.server import Collector
 from swprof_mw.flask import SWProfiler
 from swprof_mw.propagation import parse
 from swprof_mw.query.client import OapClient
-from swprof_mw.reporter.records import Reference
+from swprof_mw.records import Reference
 from swprof_mw.span import EntrySpan
 from tests import asgi_driver, wsgi_client
 from tests.faulty import Backend

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from swprof_mw.clock import RequestClock
 from swprof_mw.profiling.recorder import LOST_AFTER, SnapshotRecorder, Stack
-from swprof_mw.reporter.records import Snapshot
+from swprof_mw.records import Snapshot
 from tests.doubles import MS
 
 PERIOD = 10 * MS

@@ -13,11 +13,11 @@ import pytest
 
 from swprof_mw import native
 from swprof_mw.config import Config
+from swprof_mw.records import Finish, TaskCommand
 from swprof_mw.reporter import protocol
 from swprof_mw.reporter import reporter as reporter_module
 from swprof_mw.reporter.backoff import Backoff
 from swprof_mw.reporter.channel import Connection
-from swprof_mw.reporter.records import Finish, TaskCommand
 from swprof_mw.reporter.reporter import Reporter
 from tests.faulty import FINISH, KEEP_ALIVE, PROPERTIES, QUERY, SEGMENTS, SNAPSHOTS, Backend, black_hole, task_command
 from tests.reports import Probe, segment, snapshot

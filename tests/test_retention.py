@@ -16,6 +16,8 @@ from bench.census import State
 from bench.driving import KINDS, THRESHOLDS, Kind, Outcome, Plan, run
 from bench.retention import faults
 
+pytestmark = pytest.mark.slow
+
 #: Of a run: some four seconds.
 REQUESTS = 320
 AT_ONCE = 3

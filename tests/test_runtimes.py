@@ -148,7 +148,7 @@ sys.path.insert(0, {root!r})
 import logging
 logging.basicConfig(stream=sys.stdout, format="%(message)s")
 from swprof_mw.application import Application
-from swprof_mw.wsgi import WSGIEntry
+from swprof_mw.wsgi.entry import WSGIEntry
 
 def app(environ, start_response):
     start_response("200 OK", [])

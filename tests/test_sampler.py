@@ -22,7 +22,7 @@ from swprof_mw.profiling.profiler import ProfiledSpan, SegmentProfiler
 from swprof_mw.profiling.sampler import Sampler
 from swprof_mw.profiling.stacks import WAITING, Stacks
 from swprof_mw.profiling.switch_interval import SHARP, SwitchInterval
-from swprof_mw.reporter.records import Snapshot
+from swprof_mw.records import Snapshot
 from tests.doubles import MS, Sampled, at_once, begin, burn, end, handle, sampling, wait_until
 
 pytestmark = pytest.mark.alone
@@ -656,8 +656,8 @@ def test_numbers_beyond_any_sense_end_no_thread(changes: dict[str, int]) -> None
 
 def test_requests_that_ended_do_not_keep_others_from_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a long threshold and much traffic, most of those in the queue have ended long ago."""
-    monkeypatch.setattr("swprof_mw.profiling.sampler._WAITING", 100)
-    monkeypatch.setattr("swprof_mw.profiling.sampler._CROWDED", 20)
+    monkeypatch.setattr("swprof_mw.profiling.waiting._MOST", 100)
+    monkeypatch.setattr("swprof_mw.profiling.waiting._CROWDED", 20)
     with sampling() as sampled:
         context = sampled.context(min_duration_threshold=150)
         for _ in range(1_000):
@@ -669,8 +669,8 @@ def test_requests_that_ended_do_not_keep_others_from_waiting(monkeypatch: pytest
 
 
 def test_more_waiting_requests_than_can_be_kept_are_refused_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("swprof_mw.profiling.sampler._WAITING", 100)
-    monkeypatch.setattr("swprof_mw.profiling.sampler._CROWDED", 20)
+    monkeypatch.setattr("swprof_mw.profiling.waiting._MOST", 100)
+    monkeypatch.setattr("swprof_mw.profiling.waiting._CROWDED", 20)
     with sampling() as sampled:
         context = sampled.context(min_duration_threshold=60_000)
         spans = [begin(context) for _ in range(120)]

@@ -12,7 +12,7 @@ from swprof_mw.profiling.execution import ProfileTaskExecutionContext
 from swprof_mw.profiling.sampler import Sampler
 from swprof_mw.profiling.service import ProfileTaskExecutionService
 from swprof_mw.profiling.task import InvalidTask, ProfileTask
-from swprof_mw.reporter.records import TaskCommand
+from swprof_mw.records import TaskCommand
 from tests.doubles import EPOCH_MS, SECOND, FakeClock, IdleSampler, PlainSpan, command
 from tests.recorded import profile_task
 

@@ -22,8 +22,8 @@ from swprof_mw import agent
 from swprof_mw.application import Application
 from swprof_mw.config import Config
 from swprof_mw.flask import SWProfiler
+from swprof_mw.records import Segment
 from swprof_mw.reporter import reporter as reporter_module
-from swprof_mw.reporter.records import Segment
 from swprof_mw.span import EntrySpan
 from tests import sampled
 from tests.certificates import Authority

@@ -13,8 +13,8 @@ from tests.load import drive
 
 pytestmark = pytest.mark.alone
 
-#: Of both endpoints together.
-REQUESTS = 200
+#: Of both endpoints together. The samples are taken within some thirty; the others go on beside until all is told.
+REQUESTS = 80
 SAMPLES = 9
 NO_TRUTH = {"compute": 0.0, "worked": 0.0, "wait": 0.0, "total": 1.0}
 SIDE_BY_SIDE = [case for case in CASES if str(case) in ("waitress-flask-sync", "uvicorn-fastapi-async")]

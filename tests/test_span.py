@@ -12,9 +12,10 @@ import pytest
 
 from swprof_mw import failures
 from swprof_mw.application import Application
+from swprof_mw.nested_span import NestedSpan
 from swprof_mw.profiling import budget
 from swprof_mw.profiling.locate.place import current_request
-from swprof_mw.span import EntrySpan, NestedSpan
+from swprof_mw.span import EntrySpan
 from tests.doubles import MS
 from tests.recorded import Recorded
 from tests.sampled import work_until_sampled

@@ -26,6 +26,8 @@ from tests.load import get
 from tests.style_apps.work import CHUNKS
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent
 PERIOD = 10
 #: Of the snapshots, those with the request's own functions.

@@ -15,6 +15,8 @@ import pytest
 from tests.suites.__main__ import Comparison, table
 from tests.suites.suite import Run, Suite
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent
 PLUGIN = ROOT / "tests" / "suites"
 

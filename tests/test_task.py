@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from swprof_mw.profiling.task import COMMAND, InvalidTask, ProfileTask, parse
-from swprof_mw.reporter.records import TaskCommand
+from swprof_mw.records import TaskCommand
 from tests.doubles import EPOCH_MS, arguments, command
 from tests.recorded import profile_task
 

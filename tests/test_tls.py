@@ -12,9 +12,9 @@ import grpc
 import pytest
 
 from swprof_mw.config import Config
+from swprof_mw.records import Finish
 from swprof_mw.reporter import reporter as reporter_module
 from swprof_mw.reporter import tls, troubles
-from swprof_mw.reporter.records import Finish
 from swprof_mw.reporter.reporter import Reporter
 from tests.certificates import Authority
 from tests.faulty import FINISH, KEEP_ALIVE, PROPERTIES, QUERY, SEGMENTS, SNAPSHOTS, Backend

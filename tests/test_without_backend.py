@@ -12,6 +12,8 @@ from tests.load import get
 from tests.oap.server import free_ports
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 #: A header that is no header, a path that is no UTF-8, and one that no route matches.
 PATHS = ("/", "/health", "/orders/7", "/orders/x", "/nowhere/%ff%fe")
 HEADERS = {"sw8": "1-not-a-header"}

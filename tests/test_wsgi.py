@@ -20,7 +20,7 @@ from swprof_mw import agent
 from swprof_mw.application import Application
 from swprof_mw.profiling.locate.place import current_request
 from swprof_mw.span import EntrySpan
-from swprof_mw.wsgi import SPAN, WSGIEntry
+from swprof_mw.wsgi.entry import SPAN, WSGIEntry
 from tests.recorded import Recorded
 from tests.wsgi_client import App, ask, make_environ, watch
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from swprof_mw.collector.analysis import Tree
+from swprof_mw.query.client import Element
+
 #: The innermost lines of a request that does not work.
 MARKS = ("[waiting]", "[queued]")
 
@@ -27,6 +30,12 @@ class Line(Protocol):
     @property
     def duration(self) -> int:
         """With all below it."""
+
+
+def elements(tree: Tree) -> list[Element]:
+    """The elements of our own analysis, as a client gets them."""
+    times = tree.durations, tree.durations_child_excluded
+    return list(map(Element, tree.ids, tree.parent_ids, tree.code_signatures, *times, tree.counts))
 
 
 def function_time(trees: Iterable[Sequence[Line]], function: str) -> int:

@@ -8,7 +8,8 @@ from swprof_mw.asgi.target import APP, ROUTE, ROUTER, Target
 from swprof_mw.asgi.types import Scope
 from swprof_mw.asgi.watched import WatchedScope
 from swprof_mw.failures import failed, guarded
-from swprof_mw.span import EntrySpan, Span
+from swprof_mw.nested_span import Span
+from swprof_mw.span import EntrySpan
 
 
 @guarded("watching a request")

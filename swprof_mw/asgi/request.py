@@ -14,7 +14,8 @@ from swprof_mw.asgi.naming import name, scope_for
 from swprof_mw.asgi.types import Message, Receive, Scope, Send
 from swprof_mw.asgi.watched import WatchedScope
 from swprof_mw.failures import guarded
-from swprof_mw.span import CLIENT_GONE, FAILED, Span
+from swprof_mw.nested_span import Span
+from swprof_mw.span import CLIENT_GONE, FAILED
 
 
 class Request(Head, Exchange):

@@ -38,31 +38,17 @@ class Stretch:
 
 
 @dataclass(frozen=True)
-class Element:
-    """One node of a tree.
-
-    Attributes:
-        id: from 1, level by level; unique within its tree.
-        parent_id: the parent's ``id``, 0 for the root.
-        code_signature: the frame's text.
-        duration: ms between snapshots with neighbouring numbers that both hold this node.
-        duration_child_excluded: the part of ``duration`` that no child accounts for, ms.
-        count: how many snapshots hold this node.
-    """
-
-    id: int
-    parent_id: int
-    code_signature: str
-    duration: int
-    duration_child_excluded: int
-    count: int
-
-
-@dataclass(frozen=True)
 class Tree:
-    """The elements under one first code signature, parents before their children: columns of what ``Element`` has.
+    """The elements under one first code signature, parents before their children, as columns.
 
     There may be tens of thousands of elements, and as many objects would keep the garbage collector busy.
+
+    Attributes:
+        parent_ids: the parent's number, 0 for the root; elements are numbered from 1, level by level.
+        code_signatures: the frames' texts.
+        durations: ms between snapshots with neighbouring numbers that both hold the element.
+        durations_child_excluded: the part of that which no child accounts for, ms.
+        counts: how many snapshots hold the element.
     """
 
     parent_ids: Sequence[int]
@@ -75,12 +61,6 @@ class Tree:
     def ids(self) -> range:
         """From 1 on."""
         return range(1, len(self.parent_ids) + 1)
-
-    @property
-    def elements(self) -> list[Element]:
-        """The same as objects."""
-        times = self.durations, self.durations_child_excluded
-        return list(map(Element, self.ids, self.parent_ids, self.code_signatures, *times, self.counts))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from types import TracebackType
 
 import grpc
@@ -16,8 +15,6 @@ from swprof_mw.page import access
 from swprof_mw.page.server import HttpServer, ServerError, joined, reachable
 
 __all__ = ["Collector", "CollectorError", "StoreError"]
-
-logger = logging.getLogger("swprof_mw")
 
 GRPC_PORT = 11800
 HTTP_PORT = 12800

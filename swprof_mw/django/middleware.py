@@ -17,7 +17,7 @@ from swprof_mw.django.routes import template
 from swprof_mw.django.tasks import HARMLESS, enter_task
 from swprof_mw.failures import failed, guarded
 from swprof_mw.span import CLIENT_GONE, FAILED, EntrySpan
-from swprof_mw.wsgi import caller
+from swprof_mw.wsgi.entry import caller
 
 #: The attribute of a request that holds its span.
 _SPAN = "swprof_mw_span"

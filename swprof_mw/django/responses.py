@@ -11,7 +11,7 @@ from django.http import StreamingHttpResponse
 from swprof_mw.django.tasks import end_with_task, run_in_task
 from swprof_mw.failures import failed, guarded
 from swprof_mw.span import FAILED, EntrySpan
-from swprof_mw.wsgi import Body
+from swprof_mw.wsgi.body import Body
 
 
 def follow(span: EntrySpan, request: Any, response: Any, in_task: bool = False) -> bool:

@@ -23,10 +23,9 @@ async def run_in_task(span: EntrySpan, function: Callable[..., Awaitable[R]], *a
     enter_task(span, sys._getframe())
     try:
         return await function(*args)
-    except HARMLESS:
-        raise
     except BaseException as exception:
-        span.error(exception)
+        if not issubclass(type(exception), HARMLESS):
+            span.error(exception)
         raise
     finally:
         span.leave()

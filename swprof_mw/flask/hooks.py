@@ -11,8 +11,9 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from swprof_mw.failures import failed, guarded
 from swprof_mw.native import allocate_lock
-from swprof_mw.span import EntrySpan, Span
-from swprof_mw.wsgi import SPAN, WSGIEntry
+from swprof_mw.nested_span import Span
+from swprof_mw.span import EntrySpan
+from swprof_mw.wsgi.entry import SPAN, WSGIEntry
 
 if TYPE_CHECKING:
     from flask import Flask

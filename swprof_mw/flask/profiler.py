@@ -16,7 +16,7 @@ from swprof_mw.failures import guarded
 from swprof_mw.flask.hooks import connect, route_of, starts
 from swprof_mw.log import fields
 from swprof_mw.span import EntrySpan
-from swprof_mw.wsgi import WSGIEntry
+from swprof_mw.wsgi.entry import WSGIEntry
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse

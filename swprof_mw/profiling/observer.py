@@ -61,6 +61,7 @@ class Observer:
         """The request has ended."""
         self._locator.unwatch(place)
 
+    @guarded("forgetting what was sampled")
     def forget(self) -> None:
         """Drop what is remembered. Called while nothing is sampled."""
         self._locator.forget_ended()
@@ -69,6 +70,7 @@ class Observer:
         self._stacks.forget()
         self._ran.clear()
 
+    @guarded("warming up")
     def warm_up(self) -> None:
         """Look once, at nobody: what is found out only once shall not hold up a request's first sample."""
         self._locator.look()

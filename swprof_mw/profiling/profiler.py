@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from swprof_mw.profiling.execution import ProfileTaskExecutionContext
     from swprof_mw.profiling.signature import CodeSignatures, Position
-    from swprof_mw.reporter.records import Snapshot
+    from swprof_mw.records import Snapshot
 
 
 class ProfiledSpan(Place, RequestClock):

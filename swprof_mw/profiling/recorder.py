@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from swprof_mw.clock import RequestClock
-from swprof_mw.reporter.records import Snapshot
+from swprof_mw.records import Snapshot
 
 Stack = tuple[str, ...]
 

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import heapq
-import itertools
-import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from swprof_mw.clock import monotonic_ns
@@ -18,22 +14,18 @@ from swprof_mw.native import allocate_lock, sleep, start_new_thread
 from swprof_mw.profiling.budget import Budget
 from swprof_mw.profiling.grid import next_deadline
 from swprof_mw.profiling.observer import Observation, Observer
+from swprof_mw.profiling.sampler_settings import SamplerSettings
 from swprof_mw.profiling.scheduling import ask_for_short_slices
 from swprof_mw.profiling.stacks import Stacks
 from swprof_mw.profiling.switch_interval import SwitchInterval
+from swprof_mw.profiling.waiting import Waiting
 
 if TYPE_CHECKING:
     from swprof_mw.profiling.execution import ProfileTaskExecutionContext
     from swprof_mw.profiling.locate.place import Place
     from swprof_mw.profiling.profiler import SegmentProfiler
-    from swprof_mw.reporter.records import Snapshot
+    from swprof_mw.records import Snapshot
 
-logger = logging.getLogger("swprof_mw")
-
-#: Requests that wait for their minimum duration, at the most; further ones are not sampled.
-_WAITING = 10_000
-#: From so many on, those that have ended meanwhile are taken out.
-_CROWDED = 1_000
 _NS = 1_000_000_000
 #: The thread sleeps no longer than this, seconds: a task may ask for more than the system can wait.
 _LONGEST_SLEEP = 3_600.0
@@ -41,29 +33,6 @@ _LONGEST_SLEEP = 3_600.0
 _AFTER_FAILURE = 0.01
 #: So much earlier than a tick it is prepared, s: to wake and to get the GIL takes most of it, with others beside.
 _LEAD = 0.001_2
-
-
-@dataclass(frozen=True)
-class SamplerSettings:
-    """What a sampler is told.
-
-    Attributes:
-        max_parallel: slots.
-        max_depth: code signatures of a snapshot.
-        max_duration: of the sampling of one request, ns.
-        switch_interval: of the interpreter while a slot is taken, ms; 0: leave it.
-        max_cpu: of the sampler's thread, percent of a core.
-        mark_waiting: whether snapshots of a waiting request say so.
-        code_signature: ``short`` or ``full``.
-    """
-
-    max_parallel: int = 5
-    max_depth: int = 500
-    max_duration: int = 600 * _NS
-    switch_interval: float = 0.5
-    max_cpu: float = 5.0
-    mark_waiting: bool = True
-    code_signature: str = "short"
 
 
 class Sampler:
@@ -99,9 +68,7 @@ class Sampler:
         self._stopping = False
         self._inbox: deque[SegmentProfiler] = deque()
         self._live: list[SegmentProfiler] = []
-        self._waiting: list[tuple[int, int, SegmentProfiler]] = []
-        self._crowded = _CROWDED
-        self._order = itertools.count()
+        self._waiting = Waiting()
 
     # What a request's thread calls.
 
@@ -137,23 +104,14 @@ class Sampler:
     def wait(self, profiler: SegmentProfiler, due: int) -> None:
         """Let the request compete for a slot at ``due`` (monotonic ns), if it is still running then."""
         with self._lock:
-            if len(self._waiting) >= self._crowded:
-                self._thin_out()
-            if len(self._waiting) >= _WAITING:
+            if not self._waiting.add(profiler, due):
                 self.refused += 1
                 profiler.closed = True
                 return
-            heapq.heappush(self._waiting, (due, next(self._order), profiler))
-            first = self._waiting[0][2] is profiler
+            first = self._waiting.due == due
         if first:
             self._start()
             self.wake()
-
-    def _thin_out(self) -> None:
-        """Take requests out of the queue that have ended. So seldom that each costs a little of it only."""
-        self._waiting = [entry for entry in self._waiting if not entry[2].ended_at]
-        heapq.heapify(self._waiting)
-        self._crowded = min(max(2 * len(self._waiting), _CROWDED), _WAITING)
 
     def release(self, profiler: SegmentProfiler) -> None:
         """Give the slot back. Takes no lock: a finalizer may call it in the middle of anything."""
@@ -218,7 +176,7 @@ class Sampler:
     def _run(self) -> None:
         ask_for_short_slices()
         if not self._inbox:
-            self._warm_up()
+            self._observer.warm_up()
         try:
             while not self._stopping:
                 if not self._turn():
@@ -249,8 +207,9 @@ class Sampler:
         """Until the next deadline; -1, which is forever, if there is none."""
         deadlines = [profiler.due for profiler in self._live]
         with self._lock:
-            if self._waiting:
-                deadlines.append(self._waiting[0][0])
+            first = self._waiting.due
+        if first is not None:
+            deadlines.append(first)
         if not deadlines:
             return -1
         return min(max(min(deadlines) - monotonic_ns(), 0) / _NS, _LONGEST_SLEEP)
@@ -277,9 +236,9 @@ class Sampler:
         """Requests whose minimum duration has passed compete for a slot."""
         while True:
             with self._lock:
-                if not self._waiting or self._waiting[0][0] > now:
-                    return
-                profiler = heapq.heappop(self._waiting)[2]
+                profiler = self._waiting.take(now)
+            if profiler is None:
+                return
             if not (profiler.ended_at or profiler.context.stopped):
                 self.take(profiler)
 
@@ -335,12 +294,4 @@ class Sampler:
         with self._lock:
             if not self.taken:
                 self._switch.release()
-        self._forget()
-
-    @guarded("warming up")
-    def _warm_up(self) -> None:
-        self._observer.warm_up()
-
-    @guarded("forgetting what was sampled")
-    def _forget(self) -> None:
         self._observer.forget()

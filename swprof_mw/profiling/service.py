@@ -18,7 +18,7 @@ from swprof_mw.profiling.task import COMMAND, LONGEST_TEXT, MINUTE_MS, InvalidTa
 if TYPE_CHECKING:
     from swprof_mw.profiling.profiler import ProfiledSpan
     from swprof_mw.profiling.sampler import Sampler
-    from swprof_mw.reporter.records import TaskCommand
+    from swprof_mw.records import TaskCommand
 
 logger = logging.getLogger("swprof_mw")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from swprof_mw.reporter.records import TaskCommand
+from swprof_mw.records import TaskCommand
 
 #: The name of the command that carries a task.
 COMMAND = "ProfileTaskQuery"

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from swprof_mw import native
 from swprof_mw.failures import guarded
+from swprof_mw.records import Ended, Finish, Snapshot
 from swprof_mw.reporter.channel import Connection, Interrupted, Refused, Unavailable, Untrusted
 from swprof_mw.reporter.jobs import Instance, Job, of_instance
 from swprof_mw.reporter.outbox import Outbox
 from swprof_mw.reporter.protocol import Call
 from swprof_mw.reporter.queues import Queue, of_queues
-from swprof_mw.reporter.records import Ended, Finish, Snapshot
 from swprof_mw.reporter.troubles import Troubles
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import Any
 from swprof_mw.clock import monotonic_ns
 from swprof_mw.failures import guarded
 from swprof_mw.native import sleep
+from swprof_mw.records import Finish, Reference, Segment, Snapshot, TaskCommand
 from swprof_mw.reporter import protocol
-from swprof_mw.reporter.records import Finish, Reference, Segment, Snapshot, TaskCommand
 
 #: SkyWalking's ``SpanLayer`` of a request.
 HTTP_LAYER = 3

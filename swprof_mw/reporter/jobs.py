@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from swprof_mw.clock import monotonic_ns
+from swprof_mw.records import TaskCommand
 from swprof_mw.reporter import encode, protocol
 from swprof_mw.reporter.backoff import Backoff
 from swprof_mw.reporter.channel import DEADLINE
-from swprof_mw.reporter.records import TaskCommand
 
 #: Instance properties go with every tenth keep-alive.
 PROPERTIES_EVERY = 10
@@ -25,22 +25,24 @@ Send = Callable[[protocol.Call, Any], Any]
 
 
 class Instance(Protocol):
-    """A service's instance as the reporter sees it.
-
-    Attributes:
-        name, instance: as the backend knows them.
-        profile_active: whether tasks are asked for.
-        last_command_time: the newest CreateTime of a task seen so far, ms since the epoch.
-    """
+    """A service's instance as the reporter sees it."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The service, as the backend knows it."""
+
     @property
-    def instance(self) -> str: ...
+    def instance(self) -> str:
+        """The instance, as the backend knows it."""
+
     @property
-    def profile_active(self) -> bool: ...
+    def profile_active(self) -> bool:
+        """Whether tasks are asked for."""
+
     @property
-    def last_command_time(self) -> int: ...
+    def last_command_time(self) -> int:
+        """The newest CreateTime of a task seen so far, ms since the epoch."""
+
     def properties(self) -> list[tuple[str, str]]:
         """What the instance says of itself."""
 

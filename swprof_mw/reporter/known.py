@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from swprof_mw.records import Ended, Snapshot
 from swprof_mw.reporter import encode, protocol
-from swprof_mw.reporter.records import Ended, Snapshot
 
 K = TypeVar("K")
 

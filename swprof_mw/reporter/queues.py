@@ -7,11 +7,11 @@ from typing import Any
 
 from swprof_mw import native
 from swprof_mw.clock import monotonic_ns
+from swprof_mw.records import SEGMENTS, SNAPSHOTS
 from swprof_mw.reporter import encode, known, protocol
 from swprof_mw.reporter.channel import DEADLINE, Refused, Unavailable
 from swprof_mw.reporter.jobs import Job, Send
 from swprof_mw.reporter.outbox import Outbox
-from swprof_mw.reporter.records import SEGMENTS, SNAPSHOTS
 
 #: Statuses that say nothing of the data: the backend does not take the call as such.
 _OF_THE_CALL = frozenset({"UNIMPLEMENTED", "PERMISSION_DENIED", "UNAUTHENTICATED"})

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from swprof_mw import native
 from swprof_mw.clock import monotonic_ns
 from swprof_mw.failures import guarded
+from swprof_mw.records import Ended, Finish, Snapshot
 from swprof_mw.reporter.outbox import Outbox
-from swprof_mw.reporter.records import Ended, Finish, Snapshot
 from swprof_mw.reporter.troubles import Losses
 
 if TYPE_CHECKING:

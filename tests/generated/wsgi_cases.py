@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from swprof_mw.wsgi import SPAN
+from swprof_mw.wsgi.entry import SPAN
 from tests.generated.amount import mixed
 from tests.generated.observed import RAISED
 

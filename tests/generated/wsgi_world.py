@@ -13,7 +13,7 @@ from typing import Any
 from wsgiref.util import FileWrapper
 
 from swprof_mw.profiling.locate.place import current_request
-from swprof_mw.wsgi import SPAN
+from swprof_mw.wsgi.entry import SPAN
 from tests.generated import wsgi_bodies as bodies
 from tests.generated.observed import RAISED, VARIABLES, Log, handled
 from tests.generated.wsgi_cases import MISSING, Case, Step

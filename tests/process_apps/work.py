@@ -11,7 +11,7 @@ import subprocess
 import time
 from typing import Any
 
-from swprof_mw.reporter.records import Ended, Snapshot
+from swprof_mw.records import Ended, Snapshot
 from swprof_mw.reporter.reporter import Reporter
 
 #: A matching request takes so many seconds, a part of it computing.

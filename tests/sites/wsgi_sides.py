@@ -11,7 +11,7 @@ from wsgiref import simple_server
 
 from swprof_mw.application import Application
 from swprof_mw.flask import SWProfiler
-from swprof_mw.wsgi import WSGIEntry
+from swprof_mw.wsgi.entry import WSGIEntry
 from tests.sites import django_site, flask_site, odd_wsgi
 from tests.sites.common import LAST
 from tests.sites.control import control

@@ -19,7 +19,7 @@ from swprof_mw import agent
 from swprof_mw.application import Application
 from swprof_mw.asgi import SWProfilerMiddleware
 from swprof_mw.reporter.reporter import Reporter
-from swprof_mw.wsgi import WSGIEntry
+from swprof_mw.wsgi.entry import WSGIEntry
 from tests import asgi_driver, wsgi_client
 from tests.recorded import Recorded
 from tests.style_apps import debuggers, profilers, tracers, watched

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from swprof_mw.application import Application
-from swprof_mw.reporter.records import Snapshot, TaskCommand
+from swprof_mw.records import Snapshot, TaskCommand
 from swprof_mw.reporter.reporter import Reporter
 
 #: A request that takes longer than this, seconds, has to be sampled.

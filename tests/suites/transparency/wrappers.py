@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from swprof_mw.asgi.head import Head
-from swprof_mw.wsgi import raw_path
+from swprof_mw.wsgi.entry import raw_path
 
 from .ledger import Ledger
 

@@ -1,4 +1,4 @@
-"""What the rest of the package hands to the reporter: plain tuples, turned into messages on its own thread."""
+"""What requests and the sampler hand to the reporter: plain tuples, turned into messages on its own thread."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def test_the_wheel_has_the_package_its_data_and_licences_and_nothing_else(built:
 def test_the_sdist_has_what_it_takes_to_test_it_and_nothing_else(built: Path) -> None:
     names = files(unpacked(built), unpacked(built))
     parts = ("swprof_mw", "proto", "tests", "bench", "scripts", "requirements", "examples", "docs")
-    single = ["LICENSE", "README.md", "CHANGELOG.md", "Makefile", "noxfile.py", "pyproject.toml"]
+    single = ["LICENSE", "README.md", "CHANGELOG.md", "Makefile", "mkdocs.yml", "noxfile.py", "pyproject.toml"]
     made = [".gitignore", "PKG-INFO"]
     assert names == {name for part in parts for name in files(ROOT / part, ROOT)}.union(single, made)
 

@@ -6,6 +6,7 @@ link becomes its text. Two pages of the site are files that stand beside docs/.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -14,19 +15,31 @@ ROOT = Path(__file__).resolve().parent.parent
 BESIDE = {"contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
 """What a page stands for: a file of the tree's root, if it is there."""
 
-_OUT = re.compile(r"(?<!!)\[([^\]]+)\]\((?:\.\./)+(?!docs/)[^)]*\)")
-_LINK = re.compile(r"\[([^\]]+)\]\((?!\w+:|#)([^)]+)\)")
+_LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!\w+:|#)([^)#]+)(#[^)]*)?\)")
 
 
-def beside(text: str) -> str:
-    """A file of the root, as a page of docs/: links into docs/ lead on, others become their text."""
-    return _LINK.sub(
-        lambda link: f"[{link[1]}]({link[2][5:]})" if link[2].startswith("docs/") else link[1],
-        text,
-    )
+def for_site(text: str, source: str, page: str) -> str:
+    """The text of a file as that of a page, with its links into docs/; others become their text.
+
+    Args:
+        text: in Markdown.
+        source: the file, below the root of the tree.
+        page: the page that it is, likewise.
+    """
+
+    def link(found: re.Match[str]) -> str:
+        target = os.path.normpath(os.path.join(os.path.dirname(source), found[2]))
+        if not target.startswith("docs" + os.sep):
+            return found[1]
+        return f"[{found[1]}]({os.path.relpath(target, os.path.dirname(page))}{found[3] or ''})"
+
+    return _LINK.sub(link, text)
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """The text of a page, as the site has it."""
-    source = ROOT / BESIDE.get(page.file.src_uri, "/")
-    return beside(source.read_text(encoding="utf-8")) if source.is_file() else _OUT.sub(r"\1", markdown)
+    name: str = page.file.src_uri
+    beside = ROOT / BESIDE.get(name, "")
+    if beside.is_file():
+        return for_site(beside.read_text(encoding="utf-8"), beside.name, f"docs/{name}")
+    return for_site(markdown, f"docs/{name}", f"docs/{name}")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts import site
 from swprof_mw.config import SETTINGS
 from tests import official, snippets, test_frameworks, test_tracing
 from tests.docs import compose, configuration, deployment, outputs, programs, readme, start
@@ -38,6 +39,20 @@ def test_every_test_that_a_page_names_exists(page: Path) -> None:
 def test_every_link_between_pages_leads_somewhere(page: Path) -> None:
     for target in LINK.findall(page.read_text()):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "page", "shown"),
+    [
+        ("[a](../b.md#c)", "docs/start/x.md", "docs/start/x.md", "[a](../b.md#c)"),
+        ("[a](../examples/b.py)", "docs/x.md", "docs/x.md", "a"),
+        ("[a](../../examples/)", "docs/start/x.md", "docs/start/x.md", "a"),
+        ("[a](docs/start/b.md) [c](README.md)", "CHANGELOG.md", "docs/changelog.md", "[a](start/b.md) c"),
+        ("[a](https://b) [c](#d) ![e](f.png)", "docs/x.md", "docs/x.md", "[a](https://b) [c](#d) ![e](f.png)"),
+    ],
+)
+def test_links_out_of_the_docs_are_text_in_the_site(text: str, source: str, page: str, shown: str) -> None:
+    assert site.for_site(text, source, page) == shown
 
 
 # Each block of code.

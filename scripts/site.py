@@ -1,7 +1,7 @@
 """What the site does that MkDocs does not by itself: a hook, named by mkdocs.yml.
 
 Links lead to files of the tree, so that they work where the tree is shown. Of those the site has only docs/: any other
-link becomes its text. Two pages of the site are files that stand beside docs/.
+link becomes its text. Two pages of the site are files that stand beside docs/. Long names break where a reader would.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ BESIDE = {"contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
 """What a page stands for: a file of the tree's root, if it is there."""
 
 _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!\w+:|#)([^)#]+)(#[^)]*)?\)")
+
+_NAME = re.compile(r"(?<=<code>)\w+_\w+(?=</code>)")
 
 
 def for_site(text: str, source: str, page: str) -> str:
@@ -43,3 +45,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     if beside.is_file():
         return for_site(beside.read_text(encoding="utf-8"), beside.name, f"docs/{name}")
     return for_site(markdown, f"docs/{name}", f"docs/{name}")
+
+
+def on_post_page(output: str, **_: Any) -> str:
+    """The whole page: a name in a narrow column may go on in the next line after a `_`."""
+    return _NAME.sub(lambda name: name[0].replace("_", "_<wbr>"), output)

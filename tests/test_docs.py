@@ -55,6 +55,10 @@ def test_links_out_of_the_docs_are_text_in_the_site(text: str, source: str, page
     assert site.for_site(text, source, page) == shown
 
 
+def test_long_names_may_go_on_in_the_next_line() -> None:
+    assert site.on_post_page("<td><code>SW_AGENT_NAME</code> a_b") == "<td><code>SW_<wbr>AGENT_<wbr>NAME</code> a_b"
+
+
 # Each block of code.
 
 

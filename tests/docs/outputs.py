@@ -29,6 +29,7 @@ def check(snippet: Snippet) -> None:
         _check_check(snippet.code)
     elif snippet.page in start.PAGES:
         assert snippet.code == start.tree(snippet.page)  # which is compared where the page is followed
+        trees.check(snippet.code, next(start.choices(snippet.page)).files)
     else:
         trees.check(snippet.code, EXAMPLES)
 

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test quick lint types check unit test-oldest test-newest test-installed matrix locks test-oap test-tools test-page pictures vendor test-suites test-processes test-agents test-hostile test-accuracy bench collector-load outages accuracy accuracy-short retention soak protocol settings release clean
+.PHONY: help setup demo test quick lint types check unit docs test-oldest test-newest test-installed matrix locks test-oap test-tools test-page pictures vendor test-suites test-processes test-agents test-hostile test-accuracy bench collector-load outages accuracy accuracy-short retention soak protocol settings release clean
 
 help:
 	@echo "make demo      profile the three example apps through the embedded collector"
@@ -30,6 +30,7 @@ help:
 	@echo "make vendor    write what the page has from npm anew"
 	@echo "make test-suites  Flask's and Starlette's own tests with our middleware in every app"
 	@echo "make protocol  rebuild the descriptor set from proto/"
+	@echo "make docs      the documentation as a site, in site/; a warning fails"
 	@echo "make settings  rewrite docs/settings.md"
 	@echo "make release   VERSION=1.2.0: check, test, build and tag it (hours); uploads nothing"
 	@echo "make locks     rewrite requirements/*.txt, as new as there is now, and docs/versions.md"
@@ -70,6 +71,10 @@ UNIT := not oap and not tools and not accuracy and not processes and not page an
 unit: setup
 	$(BIN)/python -m pytest -m "$(UNIT) and not alone" -q -n $(WORKERS) --dist worksteal
 	$(BIN)/python -m pytest -m "$(UNIT) and alone" -q
+
+# Its theme would tell of a product of its makers'.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # The suites that meet the libraries, with the oldest and the newest of them, on the oldest and the newest Python.
 test-oldest: setup

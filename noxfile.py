@@ -40,7 +40,7 @@ PORTABLE = [
 ]
 
 #: The suites that meet what the recipes are for, which needs newer libraries than the oldest.
-RECIPES = [f"tests/test_{name}.py" for name in ("check", "frameworks", "typing", "wsgi_middleware")]
+RECIPES = [f"tests/test_{name}.py" for name in ("check", "docs", "frameworks", "typing", "wsgi_middleware")]
 
 # pyenv has commands of these names that find no version by themselves.
 os.environ["PATH"] = os.pathsep.join(

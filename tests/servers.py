@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from tests.environments import environment
 from tests.oap.server import Child, StartError, free_ports
 from tests.waiting import eventually
 
@@ -38,6 +39,13 @@ COMMANDS = {
     "hypercorn": "hypercorn --bind 127.0.0.1:{port} --workers {workers}",
     "runserver": "django runserver 127.0.0.1:{port} --settings {target}",
 }
+
+
+def interpreter(server: str) -> str:
+    """That of a server: uWSGI has an environment of its own, with what the apps and we need."""
+    if server != "uwsgi":
+        return sys.executable
+    return str(environment("uwsgi", sys.executable, "uwsgi==2.0.31", "flask", "grpcio>=1.60", "protobuf>=4.25,<8"))
 
 
 class Server:

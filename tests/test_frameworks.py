@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,11 +19,10 @@ import swprof_mw
 from swprof_mw import asgi
 from swprof_mw.names import UNMATCHED
 from swprof_mw.wsgi import SWProfilerMiddleware
-from tests import asgi_driver, snippets
+from tests import asgi_driver, recipes, snippets
 from tests.recorded import Recorded
 from tests.wsgi_client import ask
 
-ROOT = Path(__file__).resolve().parent.parent
 PAGE = "frameworks.md"
 
 
@@ -77,18 +72,7 @@ def run(recipe: Recipe, directory: Path) -> dict[str, Any]:
     """What becomes of the recipe's requests."""
     for name, code in files(recipe).items():
         (directory / name).write_text(code)
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.recipes", recipe.server],
-        cwd=directory,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return result
+    return recipes.run(recipe.server, directory)
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: f"{recipe.heading}-{recipe.server}")

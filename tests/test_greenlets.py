@@ -15,7 +15,8 @@ import pytest
 
 from swprof_mw.application import Application
 from swprof_mw.profiling.clocks import ThreadClocks
-from swprof_mw.profiling.locate.locator import Locator, Look
+from swprof_mw.profiling.locate.locator import Locator
+from swprof_mw.profiling.locate.look import Look
 from swprof_mw.profiling.locate.place import Place, current_greenlet, current_request
 from swprof_mw.span import EntrySpan
 from tests.recorded import Recorded

@@ -29,7 +29,8 @@ from asgiref.sync import async_to_sync, sync_to_async
 
 from swprof_mw.profiling.clocks import ThreadClocks
 from swprof_mw.profiling.locate.frames import local, passing
-from swprof_mw.profiling.locate.locator import Locator, Sample
+from swprof_mw.profiling.locate.locator import Locator
+from swprof_mw.profiling.locate.look import Sample
 from swprof_mw.profiling.locate.place import Place, current_request
 from swprof_mw.profiling.locate.strand import State
 from tests.doubles import wait_until

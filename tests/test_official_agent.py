@@ -14,7 +14,8 @@ import pytest
 from swprof_mw.collector import ids
 from swprof_mw.collector.server import Collector
 from swprof_mw.query.client import OapClient, Request, service_id
-from tests.environments import environment, python_3_11
+from tests import official
+from tests.environments import python_3_11
 from tests.oap.server import OapServer
 from tests.parity import TRACES
 from tests.servers import ROOT
@@ -31,16 +32,13 @@ INSTANCES = """query($d: Duration!, $s: ID!){
 @contextlib.contextmanager
 def app(backend: str) -> Iterator[None]:
     """A Flask app that is asked for ``/cart`` all the time, with the official agent."""
-    python = python_3_11()
-    assert python is not None, "no python3.11 on the path, for the official agent"
-    interpreter = environment("official", python, "apache-skywalking==1.2.0", "flask>=2.2", "blinker>=1.5")
     settings = {
         "SW_AGENT_COLLECTOR_BACKEND_SERVICES": backend,
         "SW_AGENT_COLLECTOR_GET_PROFILE_TASK_INTERVAL": "1",
         "PYTHONPATH": str(ROOT),
     }
     script = subprocess.Popen(
-        [str(interpreter), "-m", "tests.official.both", "official"],
+        [official.interpreter(), "-m", "tests.official.both", "official"],
         cwd=ROOT,
         env={**os.environ, **settings},
         stdin=subprocess.PIPE,

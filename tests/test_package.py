@@ -19,8 +19,9 @@ from swprof_mw.asgi import SWProfilerMiddleware
 from swprof_mw.flask import SWProfiler
 from swprof_mw.span import EntrySpan
 from swprof_mw.statistics import Queue, Stats
+from tests import official
 from tests.distributions import build, contents, files, unpacked, wheel_in
-from tests.environments import environment, python_3_11
+from tests.environments import python_3_11
 from tests.faulty import KEEP_ALIVE, QUERY, SNAPSHOTS, Backend, task_command
 from tests.recorded import Recorded
 from tests.sampled import work_until_sampled
@@ -56,8 +57,8 @@ def test_the_wheel_has_the_package_its_data_and_licences_and_nothing_else(built:
 def test_the_sdist_has_what_it_takes_to_test_it_and_nothing_else(built: Path) -> None:
     names = files(unpacked(built), unpacked(built))
     parts = ("swprof_mw", "proto", "tests", "bench", "scripts", "requirements", "examples", "docs", ".github")
-    single = ["LICENSE", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile", "noxfile.py", "pyproject.toml"]
-    made = [".gitignore", ".importlinter", "PKG-INFO"]
+    single = ["LICENSE", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile", "mkdocs.yml", "noxfile.py"]
+    made = [".gitignore", ".importlinter", "PKG-INFO", "pyproject.toml"]
     assert names == {name for part in parts for name in files(ROOT / part, ROOT)}.union(single, made)
 
 
@@ -202,9 +203,6 @@ if python_3_11() or os.environ.get("CI"):
 
     @pytest.mark.parametrize("order", [("ours", "official"), ("official", "ours")], ids="-then-".join)
     def test_both_agents_serve_and_profile_in_one_process(order: tuple[str, str]) -> None:
-        python = python_3_11()
-        assert python is not None, "no python3.11 on the path, for the official agent"
-        interpreter = environment("official", python, "apache-skywalking==1.2.0", "flask>=2.2", "blinker>=1.5")
         with Backend() as backend:
             backend.commands = {name: [task_command("/cart", name)] for name in order}
             settings = {
@@ -213,7 +211,7 @@ if python_3_11() or os.environ.get("CI"):
                 "PYTHONPATH": str(ROOT),
             }
             script = subprocess.Popen(
-                [str(interpreter), "-m", "tests.official.both", *order],
+                [official.interpreter(), "-m", "tests.official.both", *order],
                 cwd=ROOT,
                 env={**os.environ, **settings},
                 stdin=subprocess.PIPE,

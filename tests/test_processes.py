@@ -10,7 +10,6 @@ import json
 import os
 import re
 import signal
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,7 +21,6 @@ from swprof_mw.collector.records import Segment
 from swprof_mw.collector.server import Collector
 from swprof_mw.query.client import OapClient
 from tests import servers
-from tests.environments import environment
 from tests.load import drive, get
 from tests.scripts import ROOT
 from tests.waiting import eventually
@@ -101,7 +99,7 @@ class Run:
             directory,
             workers=way.workers,
             options=way.options,
-            python=python(way.server),
+            python=servers.interpreter(way.server),
         )
 
     def work(self, count: int, parallel: int = 4) -> set[int]:
@@ -134,13 +132,6 @@ class Run:
         took = time.monotonic() - began
         assert took < STOP_SECONDS
         return {_NUMBERS.sub("N", line) for line in self.server.stop().replace(str(self.directory), "").splitlines()}
-
-
-def python(server: str) -> str:
-    """The interpreter for a server: uWSGI has an environment of its own, with what the apps and we need."""
-    if server != "uwsgi":
-        return sys.executable
-    return str(environment("uwsgi", sys.executable, "uwsgi==2.0.31", "flask", "grpcio>=1.60", "protobuf>=4.25,<8"))
 
 
 # What is done in the middle of the load.

@@ -29,7 +29,7 @@ from swprof_mw import current
 from swprof_mw.application import Application
 from swprof_mw.asgi import SWProfilerMiddleware
 from swprof_mw.flask import SWProfiler
-from swprof_mw.reporter.records import Segment
+from swprof_mw.records import Segment
 from swprof_mw.span import EntrySpan
 from tests.asgi_driver import acall, http
 from tests.django_project import views

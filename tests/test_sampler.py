@@ -15,7 +15,8 @@ import pytest
 from swprof_mw.clock import monotonic_ns
 from swprof_mw.profiling import budget
 from swprof_mw.profiling.activity import Activity, Doing
-from swprof_mw.profiling.locate.locator import Locator, Look, Sample
+from swprof_mw.profiling.locate.locator import Locator
+from swprof_mw.profiling.locate.look import Look, Sample
 from swprof_mw.profiling.locate.place import Place
 from swprof_mw.profiling.observer import Observation, Observer
 from swprof_mw.profiling.profiler import ProfiledSpan, SegmentProfiler

@@ -123,19 +123,46 @@ def test_an_offset_beyond_the_code_is_at_its_functions_first_line() -> None:
     assert line_number(Shop.here.__code__, 100_000) == Shop.here.__code__.co_firstlineno
 
 
-class Gap:
-    """As much of a code object as its lines take, the middle of them without a line."""
-
-    co_firstlineno = 7
-
-    def co_lines(self) -> list[tuple[int, int, int | None]]:
-        """Ranges of offsets and their lines."""
-        return [(0, 4, 8), (4, 8, None), (8, 12, 9)]
+JUMPS_BACK = ("JUMP_BACKWARD", "JUMP_ABSOLUTE")
 
 
-@pytest.mark.parametrize(("offset", "line"), [(0, 8), (3, 8), (4, 7), (7, 7), (8, 9), (12, 7)])
-def test_an_instruction_without_a_line_is_at_its_functions_first(offset: int, line: int) -> None:
-    assert line_number(Gap(), offset) == line  # type: ignore[arg-type]
+def looped(days: int) -> int:
+    """A loop whose last line is not always run: the jump back has no line of its own from Python 3.11 on."""
+    found = 0
+    for day in range(days):
+        if day % 3:
+            found += day
+    return found
+
+
+def tried() -> None:
+    """Has instructions that clean up, without a line."""
+    try:
+        looped(3)
+    except ValueError:
+        looped(4)
+
+
+def instructions(code: CodeType, jumps: bool) -> list[int]:
+    """Where the jumps back, or all others, are that Python knows no line of."""
+    without = {at for start, end, line in code.co_lines() if line is None for at in range(start, end)}
+    found = [each for each in dis.get_instructions(code) if each.offset in without]
+    return [each.offset for each in found if (each.opname in JUMPS_BACK) == jumps]
+
+
+def test_a_loop_s_jump_back_is_at_the_loop() -> None:
+    code = looped.__code__
+    first = code.co_firstlineno
+    jumps = [each.offset for each in dis.get_instructions(code) if each.opname in JUMPS_BACK]
+    assert jumps
+    assert {line_number(code, offset) - first for offset in jumps} <= {3, 4, 5}
+    assert {line_number(code, offset) - first for offset in instructions(code, jumps=True)} <= {3}
+
+
+def test_other_instructions_without_a_line_are_at_the_functions_first() -> None:
+    found = instructions(tried.__code__, jumps=False)
+    assert found or sys.version_info < (3, 11)
+    assert {line_number(tried.__code__, offset) for offset in found} <= {tried.__code__.co_firstlineno}
 
 
 def test_every_instruction_has_the_line_that_python_says() -> None:

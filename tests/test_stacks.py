@@ -11,7 +11,7 @@ import pytest
 
 from swprof_mw.profiling.activity import Activity, Doing
 from swprof_mw.profiling.locate.frames import Position
-from swprof_mw.profiling.locate.locator import Sample
+from swprof_mw.profiling.locate.look import Sample
 from swprof_mw.profiling.locate.place import Place
 from swprof_mw.profiling.locate.strand import State
 from swprof_mw.profiling.observer import Observer

@@ -11,7 +11,8 @@ from swprof_mw.native import get_ident
 from swprof_mw.profiling.activity import WAITS, WORKED, Activity, Doing, held_up
 from swprof_mw.profiling.clocks import ThreadClocks
 from swprof_mw.profiling.locate.collection import NoCollection
-from swprof_mw.profiling.locate.locator import Locator, Look, Sample
+from swprof_mw.profiling.locate.locator import Locator
+from swprof_mw.profiling.locate.look import Look, Sample
 from swprof_mw.profiling.locate.strand import ON_THREAD
 from swprof_mw.profiling.stacks import Stacks
 

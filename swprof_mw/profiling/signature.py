@@ -69,8 +69,25 @@ def shorten(path: str) -> str:
 
 
 def line_number(code: CodeType, offset: int) -> int:
-    """The line of the instruction at ``offset`` (bytes); the function's first line where it has none of its own."""
-    for start, end, line in code.co_lines():
-        if start <= offset < end and line is not None:
-            return line
-    return code.co_firstlineno
+    """The line of the instruction at ``offset`` (bytes).
+
+    Some have none: a jump back, where a loop lets others run, then is at the line it leads to; the rest are at the
+    function's first.
+    """
+    line = _line(code, offset)
+    if line is None:
+        line = _line(code, _target(code, offset))
+    return code.co_firstlineno if line is None else line
+
+
+def _line(code: CodeType, offset: int) -> int | None:
+    return next((line for start, end, line in code.co_lines() if start <= offset < end and line is not None), None)
+
+
+def _target(code: CodeType, offset: int) -> int:
+    """Where the instruction at ``offset`` jumps to; -1 if it does not."""
+    import dis  # rarely needed, and slower to import than all of this module
+
+    jumps = {*dis.hasjrel, *dis.hasjabs}
+    found = (each for each in dis.get_instructions(code) if each.offset == offset)
+    return next((each.argval for each in found if each.opcode in jumps), -1)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from swprof_mw.profiling.activity import WAITS, WORKED, WORKS, Doing
 from swprof_mw.profiling.locate.frames import Position
-from swprof_mw.profiling.locate.locator import Sample
+from swprof_mw.profiling.locate.look import Sample
 from swprof_mw.profiling.locate.strand import ON_THREAD, QUEUED_UP, State
 from swprof_mw.profiling.signature import CodeSignatures
 

@@ -11,7 +11,7 @@ from swprof_mw.profiling.clocks import ThreadClocks
 from swprof_mw.profiling.locate.strand import State, Strand
 
 if TYPE_CHECKING:
-    from swprof_mw.profiling.locate.locator import Sample
+    from swprof_mw.profiling.locate.look import Sample
 
 
 @dataclass

@@ -79,7 +79,7 @@ def ports(collector: Collector) -> tuple[int, int]:
 def check_profile(client: OapClient, endpoint: str) -> None:
     """Requests of the app are profiled, and show its functions."""
     eventually(lambda: "shop" in client.services() and endpoint in client.endpoints("shop"), "the endpoint is listed")
-    task = client.create_task("shop", endpoint, samples=1)
+    task = client.create_task("shop", endpoint, samples=9)
     eventually(lambda: functions(client, task) >= {"compute_price", "wait_for_payment"}, "both functions are seen")
 
 

@@ -60,7 +60,17 @@ def tree(page: str) -> str:
 
 
 def follow(choice: Choice, directory: Path) -> str:
-    """Do all that the page says, with one app and one server; what is printed in the end."""
+    """Do all that the page says, with one app and one server; what is printed in the end.
+
+    Done again where the one request that is sampled is not seen at work: a machine that is busy with others may keep
+    the sampler from a processor as long as that takes.
+    """
+    printed = follow_once(choice, directory)
+    return printed if functions(printed, choice) else follow_once(choice, directory)
+
+
+def follow_once(choice: Choice, directory: Path) -> str:
+    """As `follow`."""
     for name, code in choice.files.items():
         (directory / name).write_text(code)
     printed = ""

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 from swprof_mw.profiling.clocks import ThreadClocks
 from swprof_mw.profiling.locate import greenlets, tasks
 from swprof_mw.profiling.locate.frames import Position, inward, look_again, positions_while
-from swprof_mw.profiling.locate.links import Links, children
+from swprof_mw.profiling.locate.links import Links
 from swprof_mw.profiling.locate.memory import Memory, still
+from swprof_mw.profiling.locate.path import is_torn, is_whole
 from swprof_mw.profiling.locate.place import Place
 from swprof_mw.profiling.locate.registry import Registry
 from swprof_mw.profiling.locate.strand import State, Strand
@@ -120,17 +121,17 @@ class Look:
         memory.still = None
         found = self._find(place, memory)
         for _ in range(_RETRIES):
-            if found is None or not (self._tasks.registry.is_behind or self._is_torn(found[0], memory)):
+            if found is None or not (self._tasks.registry.is_behind or is_torn(found[0], memory)):
                 break
             self._look_again()
             found = self._find(place, memory)
         if found is None:
             return None
         path, waiting = found
-        if self._is_torn(path, memory):
+        if is_torn(path, memory):
             memory.unresolved.add(id(path[-1].waits_on))
         sample = _compose(path)
-        if _is_whole(path, waiting):
+        if is_whole(path, waiting):
             # A task that runs is among those that wait, too.
             others = (strand for strand in waiting if strand not in path and strand.sets is not path[-1].sets)
             strands = [*others, *path]
@@ -160,19 +161,6 @@ class Look:
         self._workers.forget()
         self._work = None
         return memory
-
-    def _is_torn(self, path: list[Strand], memory: Memory) -> bool:
-        """Whether the app seems to have run on while it was looked at: the sampler may lose the GIL meanwhile.
-
-        Then what works for the request was between two places: a task runs, but on no thread, or what the request
-        waits for is nobody's work. The latter is also so where that cannot be found at all: once is enough.
-        """
-        last = path[-1]
-        if last.works:
-            return False
-        if last.state is State.QUEUED and last.waits_on is None:
-            return True
-        return len(path) == 1 and last.state is State.ON_THREAD and id(last.waits_on) not in memory.unresolved
 
     def _look_again(self) -> None:
         look_again(self._threads)
@@ -229,7 +217,7 @@ class Look:
         if memory.left and self._work is None:
             memory.left -= 1
             path = self._search(place, waiting, running, hosted, self._workers.read(self._threads, memory.threads))
-            if _is_whole(path, waiting):
+            if is_whole(path, waiting):
                 return path, waiting
         if self._work is None:
             self._work = self._workers.read(self._threads)
@@ -284,15 +272,6 @@ class Look:
     def _waits(self, strand: Strand, other: Strand) -> bool:
         """Whether ``strand`` is held up by ``other``: a future, a task of its group, or a greenlet that it joins."""
         return self._links.waits(strand, other) or greenlets.waits(strand.sets, other.sets)
-
-
-def _is_whole(path: list[Strand], waiting: list[Strand]) -> bool:
-    """Whether a path leads to work, or none of the strands that wait does so for what a thread may bring about."""
-    if path[-1].works:
-        return True
-    # Of several that are gathered, the path leads to one.
-    followed = [strand for strand in path[:-1] if not children(strand.waits_on)]
-    return not any(tasks.awaits_anything(strand) for strand in (*waiting, path[-1]) if strand not in followed)
 
 
 def _compose(path: list[Strand]) -> Sample:

@@ -250,7 +250,7 @@ def test_each_is_reported_again_once_in_ten_minutes(
     site: Callable[[str], Get], recorded: Recorded, monkeypatch: Patch
 ) -> None:
     quiet = site("profiled")
-    modules = ["trace_filter", "application", "span", "wsgi", "asgi.quiet", "django.middleware"]
+    modules = ["trace_filter", "application", "span", "wsgi.entry", "asgi.quiet", "django.middleware"]
     clock = FakeClock(monkeypatch, [f"swprof_mw.{name}" for name in modules])
     counts = []
     for seconds in (0, 1, 598, 1.5, 1, 600):

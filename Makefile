@@ -9,7 +9,7 @@ help:
 	@echo "make demo      profile the three example apps through the embedded collector"
 	@echo "make test      lint, types and tests"
 	@echo "make test-oldest  the adapters with the oldest supported libraries, on the oldest Python; test-newest likewise"
-	@echo "make test-installed  the wheel and the sdist, used in environments of their own (some minutes)"
+	@echo "make test-installed  the wheel and the sdist, used in environments of their own (a minute; needs node)"
 	@echo "make matrix    every Python, with the oldest and the newest libraries, and what an app may lack (an hour or two)"
 	@echo "make accuracy  are profiles true? every server, app and Python that is here (takes long)"
 	@echo "make test-accuracy  a profile shows the request and only the request, on each of them (ten minutes)"
@@ -67,7 +67,7 @@ test-newest: setup
 	$(BIN)/nox -s 'adapters-3.13(newest)'
 
 test-installed: setup
-	$(BIN)/python -m pytest -m installed -q -n $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest -m installed -q -n 2 --dist worksteal
 
 # Every Python, with the oldest and the newest libraries, and what an app may lack (an hour or two).
 matrix: setup

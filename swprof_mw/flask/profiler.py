@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import Flask
 from werkzeug.exceptions import HTTPException
@@ -20,7 +20,7 @@ from swprof_mw.wsgi import WSGIEntry
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
-    from typing_extensions import Unpack
+    from typing_extensions import Self, Unpack
 
     from swprof_mw.settings import Settings
 
@@ -48,10 +48,10 @@ class SWProfiler(WSGIEntry):
         ConfigError: a keyword or an environment variable is not valid.
     """
 
-    def __new__(cls, app: Flask | None = None, **settings: Unpack[Settings]) -> Any:
+    def __new__(cls, app: Flask | None = None, **settings: Unpack[Settings]) -> Self:
         """The middleware; the app's own ``wsgi_app`` if it is not enabled."""
         if app is not None and not Config.load(settings).enabled:
-            return app.wsgi_app
+            return cast("Self", app.wsgi_app)
         return super().__new__(cls)
 
     def __init__(self, app: Flask | None = None, **settings: Unpack[Settings]) -> None:

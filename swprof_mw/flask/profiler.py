@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 from swprof_mw.application import Application
 from swprof_mw.config import Config
 from swprof_mw.failures import guarded
-from swprof_mw.flask.hooks import connect, route_of, starts
+from swprof_mw.flask.hooks import connect, route_now, route_of, starts
 from swprof_mw.log import fields
 from swprof_mw.span import EntrySpan
 from swprof_mw.wsgi import WSGIEntry
@@ -63,6 +63,7 @@ class SWProfiler(WSGIEntry):
             super().__init__(Application(COMPONENT, settings), _no_app)
             return
         application = Application(COMPONENT, settings, lambda: _settings_of(app), lambda: app.name)
+        application.find_route = route_now
         super().__init__(application, app.wsgi_app)
         self._flask = app
         #: Whether it is Flask itself that answers: what is in between may change the answer, or lead to other apps.

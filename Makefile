@@ -3,13 +3,15 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test lint types unit test-oldest test-newest test-installed matrix locks test-oap test-tools test-page pictures vendor test-suites test-processes test-agents test-hostile test-accuracy bench collector-load outages accuracy accuracy-short retention soak protocol settings clean
+.PHONY: help setup demo test lint types unit test-oldest test-newest test-installed coverage matrix before-release locks test-oap test-tools test-page pictures vendor test-suites test-processes test-agents test-hostile test-accuracy bench collector-load outages accuracy accuracy-short retention soak protocol settings clean
 
 help:
 	@echo "make demo      profile the three example apps through the embedded collector"
 	@echo "make test      lint, types and tests"
 	@echo "make test-oldest  the adapters with the oldest supported libraries, on the oldest Python; test-newest likewise"
 	@echo "make test-installed  the wheel and the sdist, used in environments of their own (a minute; needs node)"
+	@echo "make coverage  which lines and branches the unit tests reach; less than 95 % is a failure (some minutes)"
+	@echo "make before-release  all that CI has no time for (some hours)"
 	@echo "make matrix    every Python, with the oldest and the newest libraries, and what an app may lack (an hour or two)"
 	@echo "make accuracy  are profiles true? every server, app and Python that is here (takes long)"
 	@echo "make test-accuracy  a profile shows the request and only the request, on each of them (ten minutes)"
@@ -59,6 +61,13 @@ unit: setup
 	$(BIN)/python -m pytest -m "$(UNIT) and not alone" -q -n $(WORKERS) --dist worksteal
 	$(BIN)/python -m pytest -m "$(UNIT) and alone" -q
 
+# Without the tests that measure times or shares: what follows each line makes all slower.
+coverage: setup
+	rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest -m "$(UNIT) and not alone" -q -n $(WORKERS) --dist worksteal
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
 # The suites that meet the libraries, with the oldest and the newest of them, on the oldest and the newest Python.
 test-oldest: setup
 	$(BIN)/nox -s 'adapters-3.10(oldest)'
@@ -72,6 +81,9 @@ test-installed: setup
 # Every Python, with the oldest and the newest libraries, and what an app may lack (an hour or two).
 matrix: setup
 	$(BIN)/nox
+
+# What CI has no time for: a release needs it as well (some hours).
+before-release: coverage test-processes test-agents test-hostile test-accuracy test-suites soak matrix
 
 locks: setup
 	PYTHONPATH=. $(BIN)/python scripts/locks.py

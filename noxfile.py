@@ -42,6 +42,8 @@ PORTABLE = [
 #: The suites that meet what the recipes are for, which needs newer libraries than the oldest.
 RECIPES = [f"tests/test_{name}.py" for name in ("check", "frameworks", "wsgi_middleware")]
 
+# A Python that is missing is said to be missing.
+os.environ["UV_PYTHON_DOWNLOADS"] = "never"
 # pyenv has commands of these names that find no version by themselves.
 os.environ["PATH"] = os.pathsep.join(
     [*(str(Path(interpreter(each)).parent) for each in available()), os.environ["PATH"]]

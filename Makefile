@@ -61,12 +61,8 @@ unit: setup
 	$(BIN)/python -m pytest -m "$(UNIT) and not alone" -q -n $(WORKERS) --dist worksteal
 	$(BIN)/python -m pytest -m "$(UNIT) and alone" -q
 
-# What fails only because it is traced, such as finding workers, is no matter here: `make unit` tells what fails.
 coverage: setup
-	rm -f .coverage .coverage.*
-	-$(BIN)/coverage run -m pytest -m "$(UNIT) and not alone" -q -n $(WORKERS) --dist worksteal --tb=no
-	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report
+	$(BIN)/nox -s coverage
 
 # The suites that meet the libraries, with the oldest and the newest of them, on the oldest and the newest Python.
 test-oldest: setup

@@ -102,6 +102,19 @@ def installed(session: nox.Session) -> None:
 
 
 @nox.session(python=NEWEST)
+def coverage(session: nox.Session) -> None:
+    """Which lines and branches the unit tests reach: on a Python where workers are found while they are traced, too."""
+    prepare(session, "newest")
+    session.install("coverage>=7.10")
+    session.run("coverage", "erase")
+    traced = ("coverage", "run", "-m", "pytest", "-q", "--ignore=tests/page", *SIDE_BY_SIDE)
+    # A test that fails only since all is slower while it is traced is no matter: `make unit` tells what fails.
+    session.run(*traced, "-m", f"{UNIT} and not alone", *session.posargs, success_codes=[0, 1])
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
+
+
+@nox.session(python=NEWEST)
 def types(session: nox.Session) -> None:
     """What other Pythons and systems have, by their stubs."""
     session.install("-e", ".[dev]")

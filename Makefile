@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test quick lint types check unit docs test-oldest test-newest test-installed matrix locks test-oap test-tools test-page pictures vendor test-suites test-processes test-agents test-hostile test-accuracy bench collector-load outages accuracy accuracy-short retention soak protocol settings release clean
+.PHONY: help setup demo test quick lint types check unit coverage docs test-oldest test-newest test-installed matrix before-release locks test-oap test-tools test-page pictures vendor test-suites test-processes test-agents test-hostile test-accuracy bench collector-load outages accuracy accuracy-short retention soak protocol settings release clean
 
 help:
 	@echo "make demo      profile the three example apps through the embedded collector"
@@ -11,7 +11,9 @@ help:
 	@echo "make quick     lint, types and the tests of what has changed, in less than a minute"
 	@echo "make check     the figures that the code is held to: lengths, docstrings, what stands twice, ..."
 	@echo "make test-oldest  the adapters with the oldest supported libraries, on the oldest Python; test-newest likewise"
-	@echo "make test-installed  the wheel and the sdist, used in environments of their own (some minutes)"
+	@echo "make test-installed  the wheel and the sdist, used in environments of their own (a minute; needs node)"
+	@echo "make coverage  which lines and branches the unit tests reach; less than 95 % is a failure (some minutes)"
+	@echo "make before-release  all that CI has no time for (some hours)"
 	@echo "make matrix    every Python, with the oldest and the newest libraries, and what an app may lack (an hour or two)"
 	@echo "make accuracy  are profiles true? every server, app and Python that is here (takes long)"
 	@echo "make test-accuracy  a profile shows the request and only the request, on each of them (ten minutes)"
@@ -76,6 +78,9 @@ unit: setup
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
+coverage: setup
+	$(BIN)/nox -s coverage
+
 # The suites that meet the libraries, with the oldest and the newest of them, on the oldest and the newest Python.
 test-oldest: setup
 	$(BIN)/nox -s 'adapters-3.10(oldest)'
@@ -84,11 +89,14 @@ test-newest: setup
 	$(BIN)/nox -s 'adapters-3.13(newest)'
 
 test-installed: setup
-	$(BIN)/python -m pytest -m installed -q -n $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest -m installed -q -n 2 --dist worksteal
 
 # Every Python, with the oldest and the newest libraries, and what an app may lack (an hour or two).
 matrix: setup
 	$(BIN)/nox
+
+# What CI has no time for: a release needs it as well (some hours).
+before-release: coverage test-processes test-agents test-hostile test-accuracy test-suites soak matrix
 
 locks: setup
 	PYTHONPATH=. $(BIN)/python scripts/locks.py

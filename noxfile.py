@@ -40,8 +40,10 @@ PORTABLE = [
 ]
 
 #: The suites that meet what the recipes are for, which needs newer libraries than the oldest.
-RECIPES = [f"tests/test_{name}.py" for name in ("check", "docs", "frameworks", "typing", "wsgi_middleware")]
+RECIPES = [f"tests/test_{name}.py" for name in ("check", "docs", "frameworks", "wsgi_middleware")]
 
+# A Python that is missing is said to be missing.
+os.environ["UV_PYTHON_DOWNLOADS"] = "never"
 # pyenv has commands of these names that find no version by themselves.
 os.environ["PATH"] = os.pathsep.join(
     [*(str(Path(interpreter(each)).parent) for each in available()), os.environ["PATH"]]
@@ -97,7 +99,20 @@ def elsewhere(session: nox.Session) -> None:
 def installed(session: nox.Session) -> None:
     """The wheel and the sdist: checked, and used in environments of their own with no more than one framework."""
     prepare(session, "newest")
-    test(session, "newest", "-m", "installed", *SIDE_BY_SIDE)
+    test(session, "newest", "-m", "installed", "-n", "2", "--dist", "worksteal")
+
+
+@nox.session(python=NEWEST)
+def coverage(session: nox.Session) -> None:
+    """Which lines and branches the unit tests reach: on a Python where workers are found while they are traced, too."""
+    prepare(session, "newest")
+    session.install("coverage>=7.10")
+    session.run("coverage", "erase")
+    traced = ("coverage", "run", "-m", "pytest", "-q", "--ignore=tests/page", *SIDE_BY_SIDE)
+    # A test that fails only since all is slower while it is traced is no matter: `make unit` tells what fails.
+    session.run(*traced, "-m", f"{UNIT} and not alone", *session.posargs, success_codes=[0, 1])
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
 
 
 @nox.session(python=NEWEST)

@@ -39,9 +39,15 @@ class Application:
         framework_settings: gives the framework's own settings.
         default_name: gives the service's name where no setting does.
 
+    Attributes:
+        find_route: gives the route of a request that is being answered: for an adapter that names requests only when
+            they are, and whose framework knows earlier.
+
     Raises:
         ConfigError: a keyword or an environment variable is not valid.
     """
+
+    find_route: Callable[[EntrySpan], str | None] | None = None
 
     def __init__(
         self,
@@ -120,6 +126,13 @@ class Application:
         except Exception:  # noqa: BLE001
             failed("beginning a span")
             return None
+
+    def endpoint_now(self, span: EntrySpan) -> str:
+        """The name of a request that has none yet, as far as it can be known."""
+        template = self.find_route(span) if self.find_route else None
+        if template is not None:
+            return self.names.route(span.method, template)
+        return self.names.guess(span.method, span.path)
 
     @property
     def is_quiet(self) -> bool:

@@ -95,7 +95,7 @@ class EntrySpan(ProfiledSpan):
     @property
     def as_caller(self) -> Reference:
         """What a process that is called now has to know to go on with the trace, but the address it is called at."""
-        endpoint = self.endpoint or self._application.names.guess(self.method, self.path)
+        endpoint = self.endpoint or self._application.endpoint_now(self)
         service = self._service
         return Reference(self.trace_id, self.segment_id, 0, service.name, service.instance, endpoint, "")
 

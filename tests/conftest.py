@@ -7,12 +7,19 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from swprof_mw import agent
 from swprof_mw.reporter.reporter import Reporter
 from tests.environments import python_3_11
 from tests.oap.server import OapServer
 from tests.recorded import Recorded
+
+pytest_plugins = ["tests.complete"]
+
+# How long an example takes is the machine's matter.
+settings.register_profile("unhurried", settings(), deadline=None)
+settings.load_profile("unhurried")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell lets its background jobs ignore it, and so would every server that the tests start.

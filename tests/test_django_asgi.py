@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import gc
 import logging
-import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -31,7 +30,6 @@ from swprof_mw.profiling.locate.place import current_request
 #: Django warns that it reads such a stream to its end at once.
 SYNC_STREAM = pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume")
 #: Of a thread that a debugger or a coverage tool traces, no other thread may read the local variables.
-untraced = pytest.mark.skipif(sys.gettrace() is not None, reason="workers are not found while they are traced")
 SYNC_BELOW = [*django_project.MIDDLEWARE, "tests.django_project.other_urls.by_host"]
 
 
@@ -125,7 +123,6 @@ def test_a_request_that_a_task_asks_for_is_sampled_before_its_view(
     assert views.seen == [(f"{path}/<int:x>", True)]
 
 
-@untraced
 @pytest.mark.parametrize(
     ("path", "function"),
     [

@@ -23,7 +23,6 @@ from tests.recorded import Recorded
 from tests.wsgi_client import ask, make_environ
 
 #: Of a thread that a debugger or a coverage tool traces, no other thread may read the local variables.
-untraced = pytest.mark.skipif(sys.gettrace() is not None, reason="workers are not found while they are traced")
 
 
 def make_app(name: str = "shop") -> Flask:
@@ -358,7 +357,6 @@ def test_a_profile_shows_what_runs_when_a_response_is_closed(recorded: Recorded)
     assert any("tidy_up:" in line for line in lines), lines
 
 
-@untraced
 def test_a_profile_shows_a_coroutine_view(recorded: Recorded) -> None:
     app = make_app()
 

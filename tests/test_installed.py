@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from http.client import HTTPException
 from pathlib import Path
 
 import pytest
@@ -27,9 +28,11 @@ from tests.distributions import build, sdist_in, unpacked, wheel_in
 from tests.environments import environment
 from tests.load import get
 from tests.oap.server import Child, free_ports
+from tests.tools.installed import pyright
 from tests.waiting import eventually
 from tests.ways import OPTIONAL, WAYS
 
+# A reader has five minutes; their environment is made in that time, too.
 pytestmark = [pytest.mark.installed, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,18 +54,25 @@ def collector(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     directory = tmp_path_factory.mktemp("collector")
     python = install(directory / "environment", f"{wheel_in(built)}[collector]")
     grpc_port, http_port = free_ports(0, 0)
-    command = [str(python), "-m", "swprof_mw", "collector", f"--grpc-port={grpc_port}", f"--http-port={http_port}"]
-    with running(command, directory, "page"):
+    command = [swprof(python), "collector", f"--grpc-port={grpc_port}", f"--http-port={http_port}"]
+    with running(command, directory) as child:
+        eventually(lambda: "page" in child.output() or not child.alive(), "the collector says where its page is")
+        assert child.alive(), child.output()
         yield f"127.0.0.1:{grpc_port}", OapClient(f"http://127.0.0.1:{http_port}")
 
 
 def install(directory: Path, *requirements: str) -> Path:
     """The interpreter of a new environment that has these."""
-    subprocess.run([sys.executable, "-m", "venv", directory], check=True, timeout=100)
+    uv = environment("uv", sys.executable, "uv")
     python = directory / "bin" / "python"
-    done = run(python, directory, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements)
-    assert done.returncode == 0, done.stderr
+    succeed(directory.parent, uv, "-m", "uv", "venv", "--quiet", "--python", sys.executable, directory)
+    succeed(directory.parent, uv, "-m", "uv", "pip", "install", "--quiet", "--python", python, *requirements)
     return python
+
+
+def swprof(python: Path) -> str:
+    """The command that is installed there."""
+    return str(python.with_name("swprof"))
 
 
 def clean(**variables: str) -> dict[str, str]:
@@ -70,20 +80,24 @@ def clean(**variables: str) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "SW"))} | variables
 
 
-def run(python: Path, directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run the interpreter in that directory."""
-    command = [str(python), *words]
+def run(directory: Path, *command: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run it in that directory."""
     return subprocess.run(command, cwd=directory, env=clean(), capture_output=True, text=True, check=False, timeout=200)
 
 
+def succeed(directory: Path, *command: str | Path) -> str:
+    """What it prints."""
+    done = run(directory, *command)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 @contextlib.contextmanager
-def running(command: list[str], directory: Path, says: str, **variables: str) -> Iterator[None]:
-    """A process that has said so."""
+def running(command: list[str], directory: Path, **variables: str) -> Iterator[Child]:
+    """A process in that directory, ended afterwards."""
     child = Child(command, clean(**variables), directory)
     try:
-        eventually(lambda: says in child.output() or not child.alive(), f"{command} says {says!r}")
-        assert child.alive(), child.output()
-        yield
+        yield child
     finally:
         child.stop()
 
@@ -95,7 +109,7 @@ def visited(url: str) -> Iterator[None]:
 
     def visit() -> None:
         while not enough.wait(0.1):
-            with contextlib.suppress(OSError):  # it may not listen yet
+            with contextlib.suppress(OSError, HTTPException):  # it may not listen yet
                 get(url)
 
     visitor = threading.Thread(target=visit)
@@ -112,9 +126,8 @@ def visited(url: str) -> Iterator[None]:
 
 def test_an_index_takes_them(built: Path) -> None:
     python = environment("twine", sys.executable, "twine")
-    done = run(python, built, "-m", "twine", "check", "--strict", str(wheel_in(built)), str(sdist_in(built)))
-    assert done.returncode == 0, done.stdout
-    assert done.stdout.count("PASSED") == 2
+    told = succeed(built, python, "-m", "twine", "check", "--strict", wheel_in(built), sdist_in(built))
+    assert told.count("PASSED") == 2
 
 
 # What the README says, with no more than it says.
@@ -135,11 +148,13 @@ def test_the_lines_of_the_readme_lead_to_a_profile(
     # By the way: services of this name are told apart, and nobody waits for tasks for long.
     settings = {"SW_AGENT_NAMESPACE": name, "SW_AGENT_COLLECTOR_GET_PROFILE_TASK_INTERVAL": "0.5"}
     reporting = {"SW_AGENT_COLLECTOR_BACKEND_SERVICES": backend, **settings}
-    with running(command, tmp_path / "shop", str(port), **reporting), visited(f"http://127.0.0.1:{port}/orders/7"):
-        service = f"shop|{name}"
-        eventually(lambda: way.endpoint in client.endpoints(service), f"{way.endpoint} is listed")
-        options = ("--service", service, "--endpoint", way.endpoint, "--oap", client.url, "--samples", "2")
-        profile = run(python, tmp_path, "-m", "swprof_mw", "profile", *options)
+    service = f"shop|{name}"
+    options = ("--service", service, "--endpoint", way.endpoint, "--oap", client.url, "--samples", "2")
+    with running(command, tmp_path / "shop", **reporting) as shop, visited(f"http://127.0.0.1:{port}/orders/7"):
+        listed = f"{way.endpoint} is listed"
+        eventually(lambda: way.endpoint in client.endpoints(service) or not shop.alive(), listed)
+        assert shop.alive(), shop.output()
+        profile = run(tmp_path, swprof(python), "profile", *options)
     assert profile.returncode == 0, profile.stderr
     assert f"GET {way.endpoint} 200" in profile.stdout
     assert re.search(r"own .*shop\.py\.work: ", profile.stdout), profile.stdout
@@ -157,23 +172,25 @@ def can(name):
     return True
 print(json.dumps([swprof_mw.__file__, [name for name in {OPTIONAL!r} if can(name)]]))
 """
-    file, names = json.loads(run(python, directory, "-c", code).stdout)
+    file, names = json.loads(run(directory, python, "-c", code).stdout)
     assert Path(file).is_relative_to(python.parent.parent)
     return set(names)
 
 
 def test_without_any_extra_one_line_says_what_to_install(built: Path, tmp_path: Path) -> None:
-    python = install(tmp_path / "environment", str(wheel_in(built)))
+    succeed(tmp_path, sys.executable, "-m", "venv", "environment")
+    python = tmp_path / "environment" / "bin" / "python"
+    succeed(tmp_path, python, "-m", "pip", "install", "--quiet", wheel_in(built))
+    assert present(python, tmp_path) == {"google.protobuf"}
     for command in ("collector", "ui"):
-        done = run(python, tmp_path, "-m", "swprof_mw", command)
+        done = run(tmp_path, swprof(python), command)
         assert (done.returncode, done.stdout) == (2, "")
-        assert re.fullmatch(
-            r"swprof_mw: \w+ is not installed; run: pip install 'swprof-mw\[collector\]'\n", done.stderr
-        ), done.stderr
-    for name in ("flask", "django"):
-        done = run(python, tmp_path, "-c", f"import swprof_mw.{name}")
-        assert done.stderr.endswith(f"ModuleNotFoundError: No module named '{name}'\n")
-    assert run(python, tmp_path, "-c", "import swprof_mw.asgi").returncode == 0
+        told = r"swprof: \w+ is not installed; run: pip install 'swprof-mw\[collector\]'\n"
+        assert re.fullmatch(told, done.stderr), done.stderr
+    for name, missing in (("flask", "flask"), ("django", "asgiref|django")):
+        done = run(tmp_path, python, "-c", f"import swprof_mw.{name}")
+        assert re.search(rf"ModuleNotFoundError: No module named '({missing})'\n$", done.stderr), done.stderr
+    succeed(tmp_path, python, "-c", "import swprof_mw.asgi, swprof_mw.wsgi")
 
 
 # Who writes against it.
@@ -184,7 +201,8 @@ def consumer(built: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
     """The interpreter of a project that has the package and type checkers, and where its sources are."""
     directory = tmp_path_factory.mktemp("consumer")
     shutil.copytree(CONSUMER, directory / "sources")
-    python = install(directory / "environment", f"{wheel_in(built)}[flask,asgi]", "mypy", "pyright")
+    others = ("fastapi", "falcon", "litestar", "quart", "mypy")
+    python = install(directory / "environment", f"{wheel_in(built)}[flask,asgi]", *others)
     return python, directory / "sources"
 
 
@@ -202,9 +220,8 @@ def test_the_consumer_s_project_uses_every_public_name() -> None:
 
 def test_mypy_sees_the_types(consumer: tuple[Path, Path]) -> None:
     python, sources = consumer
-    right = run(python, sources, "-m", "mypy", "--strict", "shop.py")
-    assert right.returncode == 0, right.stdout
-    wrong = run(python, sources, "-m", "mypy", "--strict", "wrong.py").stdout
+    succeed(sources, python, "-m", "mypy", "--strict", "shop.py")
+    wrong = run(sources, python, "-m", "mypy", "--strict", "wrong.py").stdout
     found = re.findall(r"^wrong\.py:(\d+): error: .*\[([\w-]+)\]$", wrong, re.MULTILINE)
     assert {int(line): code for line, code in found} == wrong_lines(), wrong
 
@@ -212,8 +229,7 @@ def test_mypy_sees_the_types(consumer: tuple[Path, Path]) -> None:
 def test_pyright_sees_them_too(consumer: tuple[Path, Path]) -> None:
     python, sources = consumer
     (sources / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}')
-    options = ("-m", "pyright", "--outputjson", "--pythonpath", str(python))
-    right = json.loads(run(python, sources, *options, "shop.py").stdout)
-    assert right["generalDiagnostics"] == []
-    wrong = json.loads(run(python, sources, *options, "wrong.py").stdout)
+    command = ("node", pyright(), "--outputjson", "--pythonpath", python)
+    assert json.loads(succeed(sources, *command, "shop.py"))["generalDiagnostics"] == []
+    wrong = json.loads(run(sources, *command, "wrong.py").stdout)
     assert {one["range"]["start"]["line"] + 1 for one in wrong["generalDiagnostics"]} == wrong_lines().keys()

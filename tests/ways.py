@@ -113,6 +113,23 @@ async def app(scope, receive, send):
 
 {lines}
 """
+WSGI = """
+import sys
+from wsgiref.simple_server import make_server
+
+import swprof_mw
+
+def app(environ, start_response):
+    swprof_mw.set_endpoint("/orders/{{number}}")
+    work()
+    start_response("200 OK", [])
+    return [b"done"]
+
+{lines}
+
+if __name__ == "__main__":
+    make_server("127.0.0.1", int(sys.argv[1]), app).serve_forever()
+"""
 FLASK_RUN = "flask --app shop run --port {port}"
 UVICORN = "uvicorn --port {port} shop:app"
 WAYS = {
@@ -135,4 +152,5 @@ WAYS = {
         has=("anyio", "starlette", "uvicorn"),
     ),
     "asgi": Way("FastAPI", PLAIN, UVICORN, "/orders/{number}", "", more=("uvicorn",), has=("uvicorn",)),
+    "wsgi": Way("any WSGI app", WSGI, "shop {port}", "/orders/{number}", ""),
 }

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from flask import Request, got_request_exception, request, request_started
+from flask import Request, got_request_exception, has_request_context, request, request_started
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from swprof_mw.failures import failed, guarded
@@ -114,6 +114,12 @@ def _template(found: Request) -> str | None:
     if rule is None:
         return None
     return found.script_root + rule.rule if found.root_path else rule.rule
+
+
+def route_now(span: EntrySpan) -> str | None:
+    """The route of the current request, if that is the span's and Flask has found one."""
+    is_its_own = has_request_context() and request.environ.get(SPAN) is span
+    return _template(request) if is_its_own else None
 
 
 @lru_cache(maxsize=64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import Flask
 from werkzeug.exceptions import HTTPException
@@ -13,14 +13,14 @@ from werkzeug.exceptions import HTTPException
 from swprof_mw.application import Application
 from swprof_mw.config import Config
 from swprof_mw.failures import guarded
-from swprof_mw.flask.hooks import connect, route_of, starts
+from swprof_mw.flask.hooks import connect, route_now, route_of, starts
 from swprof_mw.log import fields
 from swprof_mw.span import EntrySpan
 from swprof_mw.wsgi.entry import WSGIEntry
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
-    from typing_extensions import Unpack
+    from typing_extensions import Self, Unpack
 
     from swprof_mw.settings import Settings
 
@@ -48,10 +48,10 @@ class SWProfiler(WSGIEntry):
         ConfigError: a keyword or an environment variable is not valid.
     """
 
-    def __new__(cls, app: Flask | None = None, **settings: Unpack[Settings]) -> Any:
+    def __new__(cls, app: Flask | None = None, **settings: Unpack[Settings]) -> Self:
         """The middleware; the app's own ``wsgi_app`` if it is not enabled."""
         if app is not None and not Config.load(settings).enabled:
-            return app.wsgi_app
+            return cast("Self", app.wsgi_app)
         return super().__new__(cls)
 
     def __init__(self, app: Flask | None = None, **settings: Unpack[Settings]) -> None:
@@ -63,6 +63,7 @@ class SWProfiler(WSGIEntry):
             super().__init__(Application(COMPONENT, settings), _no_app)
             return
         application = Application(COMPONENT, settings, lambda: _settings_of(app), lambda: app.name)
+        application.find_route = route_now
         super().__init__(application, app.wsgi_app)
         self._flask = app
         #: Whether it is Flask itself that answers: what is in between may change the answer, or lead to other apps.

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from pathlib import Path
 from typing import Any
 
+import falcon
+import falcon.asgi
+from fastapi import FastAPI
 from flask import Flask
+from litestar import Litestar
+from quart import Quart
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 
 import swprof_mw
+from swprof_mw import wsgi
 from swprof_mw.asgi import SWProfilerMiddleware
 from swprof_mw.django import SWProfilerMiddleware as DjangoMiddleware
 from swprof_mw.flask import SWProfiler
@@ -58,7 +65,10 @@ flask_app.wsgi_app = SWProfiler(  # type: ignore[method-assign]  # Flask's own w
 SWProfiler(**SWPROF).init_app(Flask("later"))
 
 starlette_app = Starlette()
+starlette_app.add_middleware(SWProfilerMiddleware)
 starlette_app.add_middleware(SWProfilerMiddleware, service_name="shop", profile_active=True)
+FastAPI().add_middleware(SWProfilerMiddleware, url_tag="off")
+Starlette(middleware=[Middleware(SWProfilerMiddleware, service_name="shop")])
 
 
 async def plain(
@@ -73,7 +83,22 @@ async def plain(
     logging.info("%s %s", trace, header)
 
 
-wrapped = SWProfilerMiddleware(plain, **SWPROF)
+def old(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    """A WSGI app of no framework."""
+    swprof_mw.set_endpoint(None)
+    return [swprof_mw.trace_id().encode()]
+
+
+wrapped = [
+    SWProfilerMiddleware(plain, **SWPROF),
+    SWProfilerMiddleware(starlette_app, service_name="shop"),
+    SWProfilerMiddleware(Litestar([]), service_name="shop"),
+    SWProfilerMiddleware(Quart("shop").asgi_app, service_name="shop"),
+    SWProfilerMiddleware(falcon.asgi.App(), service_name="shop"),
+    wsgi.SWProfilerMiddleware(old, **SWPROF),
+    wsgi.SWProfilerMiddleware(flask_app, service_name="shop"),
+    wsgi.SWProfilerMiddleware(falcon.App(), service_name="shop"),
+]
 
 
 def told() -> tuple[str, int, float | None]:

@@ -256,9 +256,8 @@ def profile(path: Path, count: int) -> bool:
     with collector(path) as (client, _):
         for name, found in sizes:
             asked = queries("t", [f"{name}-{number}" for number in range(len(found))], 10 * DAY)
-            took, answer = min(
-                (timed(client, asked["getSegmentsProfileAnalyze"]) for _ in range(3)), key=lambda pair: pair[0]
-            )
+            answers = [timed(client, asked["getSegmentsProfileAnalyze"]) for _ in range(3)]
+            took, answer = sorted(answers, key=lambda pair: pair[0])[1]
             trees = answer["getSegmentsProfileAnalyze"]["trees"]
             elements = [one for tree in trees for one in tree["elements"]]
             frames = len({one["codeSignature"] for one in elements})

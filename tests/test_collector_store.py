@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -557,43 +556,6 @@ def test_options_that_cannot_be(options: list[str], why: str) -> None:
 
 
 # How much it takes in
-
-
-@pytest.mark.alone
-def test_it_takes_in_two_thousand_snapshots_a_second(path: str) -> None:
-    """For five seconds, from twenty agents that send what they have twice a second; queries go on meanwhile."""
-    seconds, agents = 5, 20
-    taken: list[float] = []
-    with opened(path, max_size=100 * MEGABYTE) as store, Collector(0, 0, store=store) as collector:
-        with grpc.insecure_channel(collector.backend) as channel:
-            threads = [
-                threading.Thread(target=send_steadily, args=(Agent(channel), number, seconds, taken))
-                for number in range(agents)
-            ]
-            for thread in threads:
-                thread.start()
-            slowest = 0.0
-            while any(thread.is_alive() for thread in threads):
-                begun = time.monotonic()
-                OapClient(collector.url).services()
-                slowest = max(slowest, time.monotonic() - begun)
-                time.sleep(0.05)
-        kept = sum(len(store.snapshots(f"{agent}-{turn}")) for agent in range(agents) for turn in range(2 * seconds))
-        assert kept == agents * seconds * 100
-    assert max(taken) < seconds + 2.0, "it fell behind"
-    assert slowest < 1.0
-
-
-def send_steadily(agent: Agent, number: int, seconds: int, taken: list[float]) -> None:
-    """A hundred snapshots a second in two streams; notes how long all took."""
-    begun = time.monotonic()
-    for turn in range(2 * seconds):
-        time.sleep(max(0.0, begun + turn / 2 - time.monotonic()))
-        stacks = [
-            ["/e", *(f"/srv/shop/views.py:view:{line}" for line in range(30)), f"leaf:{leaf}"] for leaf in range(10)
-        ]
-        agent.snapshots("t", f"{number}-{turn}", [(one, one, stacks[one % 10]) for one in range(50)])
-    taken.append(time.monotonic() - begun)
 
 
 def test_queries_do_not_wait_for_what_is_written(path: str) -> None:

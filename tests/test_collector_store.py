@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 import grpc
 import pytest
 
+from bench.collector_load import collector as running
 from swprof_mw.cli import quantities
 from swprof_mw.collector import commits, schema
 from swprof_mw.collector.errors import CollectorError, StoreError
@@ -30,6 +32,7 @@ from swprof_mw.collector.store import DAY, LEAST_SIZE, Store
 from swprof_mw.query.client import OapClient
 from tests.doubles import wait_until
 from tests.test_collector import Agent
+from tests.waiting import eventually
 
 VERSION_1 = Path(__file__).parent / "stores" / "version-1.sql"
 MEGABYTE = 1_000_000
@@ -366,6 +369,47 @@ def test_the_file_gets_smaller_when_it_may_have_less(path: str) -> None:
             pass
         assert len(store.snapshots("s95")) == 10
     assert LEAST_SIZE / 2 < size_of(path) <= LEAST_SIZE
+
+
+@pytest.mark.parametrize("step", [0.0, 0.1])
+def test_the_file_is_as_small_as_it_may_be_while_nothing_else_is_written(
+    path: str, step: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(path) as store:
+        fill(store, 12)
+    monkeypatch.setattr("swprof_mw.collector.store._STEP", step)
+    monkeypatch.setattr("swprof_mw.collector.store._LONG_STEP", step)
+    with opened(path, max_size=8 * MEGABYTE) as store:
+        with store._database.reading() as reader:
+            assert reader.execute("SELECT count(*) FROM profile").fetchone() == (48,)
+            for _ in range(20):
+                store.expire()
+            assert store.expire(), "who reads an older state needs the log"
+        while store.expire():
+            pass
+        assert size_of(path) <= 8 * MEGABYTE
+        (pages,) = store._database.writer.execute("PRAGMA page_count").fetchone()
+        assert Path(path).stat().st_size == pages * 4096
+        assert len(store.snapshots("s47")) == 10
+
+
+def test_the_command_keeps_the_file_within_the_size_it_is_told(path: str) -> None:
+    with opened(path) as store:
+        fill(store, 12)
+    assert size_of(path) > 10 * MEGABYTE
+    with running(Path(path), "--max-size", "8MB", "--retention", "0") as (client, _):
+        eventually(lambda: size_of(path) <= 8 * MEGABYTE, "the file is smaller")
+        assert len(client.analyze("s47", 0, NOW * 2)[1]) == 10  # each stack of it has a root of its own
+        assert client.analyze("s0", 0, NOW * 2)[1] == []
+
+
+def test_the_command_keeps_things_as_long_as_it_is_told(path: str) -> None:
+    with running(Path(path), "--retention", "2s") as (client, backend), grpc.insecure_channel(backend) as channel:
+        begun = time.monotonic()
+        Agent(channel).snapshots("t", "s", [(0, 0, ["/e"])])
+        assert len(client.analyze("s", 0, 1)[1]) == 1
+        eventually(lambda: client.analyze("s", 0, 1)[1] == [], "the snapshot is gone")
+        assert time.monotonic() - begun >= 1.9
 
 
 # A disk that is full

@@ -10,7 +10,7 @@ const WORDS = { working: "Working", waiting: "Waiting", queued: "Queueing", unsa
 
 const MEANING = {
   working: "Ran on a processor",
-  waiting: "For a database, another service, a lock, a timer, a processor",
+  waiting: "For a database, a service, a lock, a timer, a processor",
   queued: "Could go on, but its event loop was busy with others",
   unsampled: "No snapshot tells what the request did",
 };

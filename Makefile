@@ -155,8 +155,7 @@ bench: setup
 	status=0; for each in $(BENCHES); do $(BIN)/python -m bench.$$each || status=1; done; exit $$status
 
 collector-load: browser
-	$(BIN)/python -m bench.collector_load
-	$(BIN)/python -m bench.collector_page
+	status=0; for each in collector_load collector_page; do $(BIN)/python -m bench.$$each || status=1; done; exit $$status
 
 retention: setup
 	PYTHONPATH=. $(BIN)/python bench/retention.py

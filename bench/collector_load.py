@@ -114,11 +114,11 @@ def timed(client: OapClient, query: tuple[str, dict[str, Any]]) -> tuple[float, 
 
 
 @contextlib.contextmanager
-def collector(path: Path | None) -> Iterator[tuple[OapClient, str]]:
+def collector(path: Path | None, *options: str) -> Iterator[tuple[OapClient, str]]:
     """A collector in a process of its own, with a file or in memory; its client and where agents send to."""
     command = [sys.executable, "-m", "swprof_mw", "collector", "--grpc-port", "0", "--http-port", "0"]
     store = ["--store", str(path)] if path else []
-    with subprocess.Popen([*command, *store], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([*command, *store, *options], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
             backend = process.stdout.readline().split()[1]
@@ -256,9 +256,8 @@ def profile(path: Path, count: int) -> bool:
     with collector(path) as (client, _):
         for name, found in sizes:
             asked = queries("t", [f"{name}-{number}" for number in range(len(found))], 10 * DAY)
-            took, answer = min(
-                (timed(client, asked["getSegmentsProfileAnalyze"]) for _ in range(3)), key=lambda pair: pair[0]
-            )
+            answers = [timed(client, asked["getSegmentsProfileAnalyze"]) for _ in range(3)]
+            took, answer = sorted(answers, key=lambda pair: pair[0])[1]
             trees = answer["getSegmentsProfileAnalyze"]["trees"]
             elements = [one for tree in trees for one in tree["elements"]]
             frames = len({one["codeSignature"] for one in elements})

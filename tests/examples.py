@@ -38,11 +38,11 @@ EXAMPLES = (
 
 
 @contextmanager
-def running(example: Example, backend: str) -> Iterator[servers.Server]:
-    """The example, reporting to the agents' port ``backend`` and asking it for tasks several times a second."""
+def running(example: Example, backend: str, interval: float = 0.5) -> Iterator[servers.Server]:
+    """The example, reporting to the agents' port ``backend`` and asking it for tasks every so many seconds."""
     environment = {
         "SW_AGENT_COLLECTOR_BACKEND_SERVICES": backend,
-        "SW_AGENT_COLLECTOR_GET_PROFILE_TASK_INTERVAL": "0.5",
+        "SW_AGENT_COLLECTOR_GET_PROFILE_TASK_INTERVAL": f"{interval:g}",
     }
     with servers.start(example.server, example.target, environment, DIRECTORY) as server:
         yield server

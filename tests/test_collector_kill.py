@@ -15,16 +15,19 @@ import pytest
 
 from swprof_mw.collector.store import Store
 from swprof_mw.query.client import OapClient
+from tests import examples
 from tests.doubles import wait_until
+from tests.load import get
 from tests.test_collector import Agent
 from tests.test_collector_store import faults
+from tests.waiting import eventually
 
 
 class Running:
     """A collector in a process of its own."""
 
-    def __init__(self, path: str) -> None:
-        command = [sys.executable, "-m", "swprof_mw", "collector", "--grpc-port", "0", "--http-port", "0"]
+    def __init__(self, path: str, grpc_port: int = 0) -> None:
+        command = [sys.executable, "-m", "swprof_mw", "collector", "--grpc-port", str(grpc_port), "--http-port", "0"]
         self._process = subprocess.Popen([*command, "--store", path], stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         self.backend = self._process.stdout.readline().split()[1]
@@ -37,9 +40,9 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(path: str) -> Iterator[Running]:
+def running(path: str, grpc_port: int = 0) -> Iterator[Running]:
     """Killed at the end if it was not before."""
-    collector = Running(path)
+    collector = Running(path, grpc_port)
     try:
         yield collector
     finally:
@@ -129,3 +132,34 @@ def test_a_running_task_goes_on_after_a_kill(path: str) -> None:
         assert refused == "current service already has monitor task execute at this time"
     with contextlib.closing(Store(path)) as store:
         assert [len(store.snapshots(name)) for name in ("before", "after")] == [1, 1]
+
+
+def test_an_app_comes_back_after_a_kill_and_its_task_goes_on(path: str) -> None:
+    example = examples.EXAMPLES[0]
+    with running(path) as first:
+        port = int(first.backend.rpartition(":")[2])
+        with examples.running(example, first.backend) as server:
+            examples.show_endpoints(example, server, first.client)
+            task = first.client.create_task(example.service, example.endpoint, samples=9)
+            eventually(lambda: first.client.tasks(example.service)[0].notified, "the app takes the task")
+            assert get(server.url + "/orders/1")[0] == 200
+            eventually(lambda: len(profiled(first.client, task)) == 1, "a request is profiled")
+            first.kill()
+            assert get(server.url + "/orders/2")[0] == 200  # while nobody listens
+            with running(path, port) as second:
+                assert get(server.url + "/orders/3")[0] == 200
+                eventually(lambda: len(profiled(second.client, task)) == 3, "all three are there, with their snapshots")
+
+
+def profiled(client: OapClient, task: str) -> set[str]:
+    """The paths whose profile shows the app's own code."""
+    spans = [one.entry for one in client.segments(task) if one.entry]
+    return {
+        span.tags["http.url"].rpartition("/")[2]
+        for span in spans
+        if any(
+            "shop.py" in frame.code_signature
+            for tree in client.analyze(span.segment_id, span.start, span.end)[1]
+            for frame in tree
+        )
+    }

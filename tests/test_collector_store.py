@@ -21,6 +21,7 @@ from typing import Any
 import grpc
 import pytest
 
+from bench.collector_load import collector as running
 from swprof_mw.cli import quantities
 from swprof_mw.collector import commits, schema
 from swprof_mw.collector.errors import CollectorError, StoreError
@@ -31,6 +32,7 @@ from swprof_mw.collector.store import DAY, LEAST_SIZE, Store
 from swprof_mw.query.client import OapClient
 from tests.doubles import wait_until
 from tests.test_collector import Agent
+from tests.waiting import eventually
 
 VERSION_1 = Path(__file__).parent / "stores" / "version-1.sql"
 MEGABYTE = 1_000_000
@@ -369,6 +371,47 @@ def test_the_file_gets_smaller_when_it_may_have_less(path: str) -> None:
     assert LEAST_SIZE / 2 < size_of(path) <= LEAST_SIZE
 
 
+@pytest.mark.parametrize("step", [0.0, 0.1])
+def test_the_file_is_as_small_as_it_may_be_while_nothing_else_is_written(
+    path: str, step: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(path) as store:
+        fill(store, 12)
+    monkeypatch.setattr("swprof_mw.collector.store._STEP", step)
+    monkeypatch.setattr("swprof_mw.collector.store._LONG_STEP", step)
+    with opened(path, max_size=8 * MEGABYTE) as store:
+        with store._database.reading() as reader:
+            assert reader.execute("SELECT count(*) FROM profile").fetchone() == (48,)
+            for _ in range(20):
+                store.expire()
+            assert store.expire(), "who reads an older state needs the log"
+        while store.expire():
+            pass
+        assert size_of(path) <= 8 * MEGABYTE
+        (pages,) = store._database.writer.execute("PRAGMA page_count").fetchone()
+        assert Path(path).stat().st_size == pages * 4096
+        assert len(store.snapshots("s47")) == 10
+
+
+def test_the_command_keeps_the_file_within_the_size_it_is_told(path: str) -> None:
+    with opened(path) as store:
+        fill(store, 12)
+    assert size_of(path) > 10 * MEGABYTE
+    with running(Path(path), "--max-size", "8MB", "--retention", "0") as (client, _):
+        eventually(lambda: size_of(path) <= 8 * MEGABYTE, "the file is smaller")
+        assert len(client.analyze("s47", 0, NOW * 2)[1]) == 10  # each stack of it has a root of its own
+        assert client.analyze("s0", 0, NOW * 2)[1] == []
+
+
+def test_the_command_keeps_things_as_long_as_it_is_told(path: str) -> None:
+    with running(Path(path), "--retention", "2s") as (client, backend), grpc.insecure_channel(backend) as channel:
+        begun = time.monotonic()
+        Agent(channel).snapshots("t", "s", [(0, 0, ["/e"])])
+        assert len(client.analyze("s", 0, 1)[1]) == 1
+        eventually(lambda: client.analyze("s", 0, 1)[1] == [], "the snapshot is gone")
+        assert time.monotonic() - begun >= 1.9
+
+
 # A disk that is full
 
 
@@ -557,43 +600,6 @@ def test_options_that_cannot_be(options: list[str], why: str) -> None:
 
 
 # How much it takes in
-
-
-@pytest.mark.alone
-def test_it_takes_in_two_thousand_snapshots_a_second(path: str) -> None:
-    """For five seconds, from twenty agents that send what they have twice a second; queries go on meanwhile."""
-    seconds, agents = 5, 20
-    taken: list[float] = []
-    with opened(path, max_size=100 * MEGABYTE) as store, Collector(0, 0, store=store) as collector:
-        with grpc.insecure_channel(collector.backend) as channel:
-            threads = [
-                threading.Thread(target=send_steadily, args=(Agent(channel), number, seconds, taken))
-                for number in range(agents)
-            ]
-            for thread in threads:
-                thread.start()
-            slowest = 0.0
-            while any(thread.is_alive() for thread in threads):
-                begun = time.monotonic()
-                OapClient(collector.url).services()
-                slowest = max(slowest, time.monotonic() - begun)
-                time.sleep(0.05)
-        kept = sum(len(store.snapshots(f"{agent}-{turn}")) for agent in range(agents) for turn in range(2 * seconds))
-        assert kept == agents * seconds * 100
-    assert max(taken) < seconds + 2.0, "it fell behind"
-    assert slowest < 1.0
-
-
-def send_steadily(agent: Agent, number: int, seconds: int, taken: list[float]) -> None:
-    """A hundred snapshots a second in two streams; notes how long all took."""
-    begun = time.monotonic()
-    for turn in range(2 * seconds):
-        time.sleep(max(0.0, begun + turn / 2 - time.monotonic()))
-        stacks = [
-            ["/e", *(f"/srv/shop/views.py:view:{line}" for line in range(30)), f"leaf:{leaf}"] for leaf in range(10)
-        ]
-        agent.snapshots("t", f"{number}-{turn}", [(one, one, stacks[one % 10]) for one in range(50)])
-    taken.append(time.monotonic() - begun)
 
 
 def test_queries_do_not_wait_for_what_is_written(path: str) -> None:

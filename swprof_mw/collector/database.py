@@ -88,20 +88,32 @@ class Database:
         return (_number(self.writer, "page_count") - _number(self.writer, "freelist_count")) * self._page_size
 
     def shrink(self, size: int) -> bool:
-        """Give some free pages back to the file system if the file is larger than ``size`` bytes; whether it still is.
+        """Give some free pages back to the file system if there are more than ``size`` bytes; whether to go on with it.
 
         Raises ``StoreError`` if the file cannot be written.
         """
-        excess = _number(self.writer, "page_count") - size // self._page_size
-        free = _number(self.writer, "freelist_count")
-        if excess <= 0 or not free:
-            return False
+        pages = _number(self.writer, "page_count")
+        excess = pages - size // self._page_size
         try:
+            if excess <= 0 or not _number(self.writer, "freelist_count"):
+                return self._is_longer_than(pages) and not self._is_log_emptied()
             # As a script, which is stepped to its end: of rows without columns, one a page, only the first is fetched.
             self.writer.executescript(f"PRAGMA incremental_vacuum({min(excess, AT_ONCE)})")
         except sqlite3.Error as error:
             raise StoreError(f"the store cannot be written: {error}") from error
-        return min(excess, free) > AT_ONCE
+        return True
+
+    def _is_longer_than(self, pages: int) -> bool:
+        """Whether pages that were given back are still in the file, as they are until the log is moved in."""
+        return bool(self.path) and os.path.getsize(self.path) > pages * self._page_size
+
+    def _is_log_emptied(self) -> bool:
+        """Move the log into the file, and empty it; false while somebody reads what was before."""
+        self.writer.execute("PRAGMA busy_timeout = 0").fetchall()  # agents would wait, too
+        try:
+            return not self.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        finally:
+            self.writer.execute(f"PRAGMA busy_timeout = {BUSY * 1000:.0f}").fetchall()
 
     def _reader(self) -> sqlite3.Connection:
         try:

@@ -89,6 +89,15 @@ def is_wider_than_the_screen(visitor: Visitor) -> bool:
     return bool(visitor.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
 
 
+def cut_off(visitor: Visitor) -> list[str]:
+    """The buttons that somebody would have to scroll sideways for."""
+    found: list[str] = visitor.page.evaluate(
+        "[...document.querySelectorAll('button, .button, input, select')]"
+        ".filter((one) => one.getBoundingClientRect().right > innerWidth).map((one) => one.id)"
+    )
+    return found
+
+
 STATES: Mapping[str, Opening] = {
     one.__name__: one for one in (services, service, form, refused, task, profile, frame, part, difference, nothing)
 }

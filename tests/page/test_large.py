@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,7 +16,7 @@ from bench.collector_load import LOOKED_AT, collector, segment, stacks
 from swprof_mw.collector.records import Snapshot, Task
 from swprof_mw.collector.store import Store
 from swprof_mw.query.client import service_id
-from tests.page.browser import Visitor
+from tests.page.browser import ROOT, Visitor
 from tests.page.conftest import Visiting
 from tests.page.site import Site
 from tests.page.states import shown
@@ -91,3 +93,10 @@ def test_of_thousands_of_frames_the_widest_are_drawn(visit: Visiting, large: Lar
         visitor.page.locator("g.frame").nth(1).click()
         assert time.monotonic() - begun < SECONDS
         assert visitor.page.locator("g.frame").count() <= MOST_DRAWN
+
+
+def test_the_measurement_of_the_states_fails_where_they_are_too_slow() -> None:
+    command = [sys.executable, "-m", "bench.collector_page", "--snapshots", "2000", "--times", "1", "--limit", "0"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.endswith("missed: services, service, form, task, profile, part, difference\n")

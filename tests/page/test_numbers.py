@@ -128,6 +128,14 @@ def test_a_difference(visit: Visiting, site: Site, cart: Profiled) -> None:
         assert red(waiting) > 0 > red(queued)
 
 
+def test_a_difference_of_several_is_one_of_a_request_on_average(visit: Visiting, site: Site, cart: Profiled) -> None:
+    with visit(site.profile(cart.service, cart.task, cart.segments, f"&b={cart.segments[1]}")) as visitor:
+        shown(visitor)
+        table = rows(visitor)
+        assert [value(cell) for cell in table["request"]] == [120, 115, -5]
+        assert [value(cell) for cell in table["[waiting]"]] == [50, 80, 30]
+
+
 def red(colour: str | None) -> int:
     """How much redder than blue it is."""
     parts = [int(part) for part in re.findall(r"\d+", colour or "")]
@@ -203,7 +211,7 @@ def test_a_service_without_a_process_says_so(visit: Visiting, site: Site, cart: 
         visitor.page.goto(f"{site.page}#/service/{service_id(cart.service)}")
         visitor.page.locator("text=No process of it was heard of in the last 5 minutes").wait_for()
         assert visitor.violations() == []
-        visitor.page.unroute_all()
+        visitor.page.unroute_all(behavior="wait")
         visitor.page.locator("text=No process of it was heard of").wait_for(state="detached")
 
 
@@ -235,11 +243,20 @@ def test_limits_are_checked(visit: Visiting, site: Site, cart: Profiled, field: 
         assert visitor.page.evaluate("document.activeElement.id") == field
 
 
-def test_a_refusal_is_told(visit: Visiting, site: Site, cart: Profiled) -> None:
-    with visit(f"{site.page}#/service/c2hvcA==.1") as visitor:
+def test_a_refusal_is_told_and_what_is_in_the_way(
+    visit: Visiting, site: Site, channel: grpc.Channel, client: OapClient
+) -> None:
+    Agent(channel, "busy", "one").request(0, 1, "/slow")
+    client.create_task("busy", "/slow", duration=3)
+    with visit(f"{site.page}#/service/{service_id('busy')}") as visitor:
         visitor.click("#profile-0")
         visitor.click("#start")
         visitor.page.locator(".refusal:has-text('already has monitor task')").wait_for()
+        assert re.search(r"Until \d\d:\d\d:\d\d there is another task of the service\.$", visitor.text(".refusal"))
+        assert visitor.violations() == []
+        visitor.click(".refusal a")
+        visitor.page.locator("h1 bdi:text-is('/slow')").wait_for()
+        assert visitor.page.locator("dialog").count() == 0
 
 
 def test_progress_is_live(visit: Visiting, site: Site, channel: grpc.Channel, client: OapClient) -> None:

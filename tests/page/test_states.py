@@ -13,7 +13,7 @@ from swprof_mw.collector.server import Collector
 from swprof_mw.query.client import OapClient
 from tests.page.conftest import Visiting
 from tests.page.site import Profiled, Site, profiled
-from tests.page.states import STATES, Opening, is_wider_than_the_screen
+from tests.page.states import STATES, Opening, cut_off, is_wider_than_the_screen
 
 STACKS = [
     *[["/cart", "flask/app.py.Flask.wsgi_app: 9", "cart.py.view: 3", "cart.py.price: 7"]] * 6,
@@ -29,7 +29,7 @@ LOOKS: Mapping[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def cart(channel: grpc.Channel, client: OapClient) -> Profiled:
-    return profiled(channel, client, [STACKS, STACKS[2:], STACKS], missing=20)
+    return profiled(channel, client, [STACKS, STACKS[2:], STACKS], missing=12_020)
 
 
 @pytest.mark.parametrize("look", LOOKS)
@@ -40,6 +40,7 @@ def test_each_state_is_accessible(visit: Visiting, site: Site, cart: Profiled, o
         assert visitor.violations() == []
         if look == "narrow":
             assert not is_wider_than_the_screen(visitor)
+            assert cut_off(visitor) == []
 
 
 @pytest.mark.parametrize("look", LOOKS)

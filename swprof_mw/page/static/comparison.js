@@ -30,7 +30,8 @@ export async function comparison(page) {
     return;
   }
   const tips = new Set();
-  const [left, right] = await Promise.all([tree(a, tips), b.requests.length ? tree(b, tips) : null]);
+  const text = b.requests.length || a.requests.length === 1 ? "request" : title;
+  const [left, right] = await Promise.all([tree(a, text, tips), b.requests.length ? tree(b, text, tips) : null]);
   const view = new ProfileView(right ? difference(left, a.requests.length, right, b.requests.length) : left);
   page.leave(() => view.close());
   fill(
@@ -72,8 +73,8 @@ function side(found, query, letter) {
   return { requests: found.filter((one) => chosen.has(one.segment)), range: { from: bound("from"), to: bound("to") } };
 }
 
-/** @param {Side} side @param {Set<unknown>} tips gets what the server has to say */
-async function tree(side, tips) {
+/** @param {Side} side @param {string} text of the root @param {Set<unknown>} tips gets what the server has to say */
+async function tree(side, text, tips) {
   const all = new Together();
   const waiting = [...side.requests];
   const work = async () => {
@@ -85,5 +86,5 @@ async function tree(side, tips) {
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
-  return all.tree(side.requests.length === 1 ? "request" : plural(side.requests.length, "request"));
+  return all.tree(text);
 }

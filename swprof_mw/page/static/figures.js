@@ -10,7 +10,7 @@ const WORDS = { working: "Working", waiting: "Waiting", queued: "Queueing", unsa
 
 const MEANING = {
   working: "Ran on a processor",
-  waiting: "For a database, another service, a lock, a timer",
+  waiting: "For a database, a service, a lock, a timer, a processor",
   queued: "Could go on, but its event loop was busy with others",
   unsampled: "No snapshot tells what the request did",
 };
@@ -55,7 +55,7 @@ function number(word, value, hint, swatch, kind, part) {
     "div",
     { class: "number", "data-kind": kind },
     h("dt", {}, swatch && h("span", { class: `swatch ${swatch}` }), word),
-    h("dd", {}, h("strong", {}, value), part && ` ${part}`),
+    h("dd", {}, h("strong", {}, value), " ", part && h("span", { class: "part" }, part)),
     h("dd", { class: "hint" }, hint),
   );
 }

@@ -1,7 +1,7 @@
 /** The form that creates a task. */
 
-import { brief, fill, h, name } from "./dom.js";
-import { createTask } from "./queries.js";
+import { brief, clock, fill, h, name } from "./dom.js";
+import { createTask, tasks } from "./queries.js";
 
 /** @typedef {keyof import("./queries.js").Limits} Limit */
 
@@ -41,7 +41,7 @@ export function taskForm(page, service, endpoint) {
       const task = await createTask(service, endpoint.name, limits(inputs));
       location.hash = `#/task/${encodeURIComponent(service)}/${encodeURIComponent(task)}`;
     } catch (error) {
-      fill(refusal, `It was refused: ${brief(error instanceof Error ? error.message : String(error), 500)}`);
+      fill(refusal, `It was refused: ${brief(error instanceof Error ? error.message : String(error), 500)}`, ...(await running(service)));
       start.disabled = false;
     }
   });
@@ -51,6 +51,14 @@ export function taskForm(page, service, endpoint) {
   document.body.append(dialog);
   dialog.showModal();
   start.focus();
+}
+
+/** The task that is in the way of another one, if there is one: of a service there is one at a time. @param {string} service its id */
+async function running(service) {
+  const end = (/** @type {import("./queries.js").Task} */ one) => one.startTime + 60_000 * one.duration;
+  const found = (await tasks(service).catch(() => [])).find((one) => end(one) > Date.now());
+  if (!found) return [];
+  return [". Until ", clock(end(found)), " there is ", h("a", { href: `#/task/${encodeURIComponent(service)}/${encodeURIComponent(found.id)}` }, "another task"), " of the service."];
 }
 
 /** @param {Map<Limit, HTMLInputElement>} inputs @returns {import("./queries.js").Limits} */

@@ -144,7 +144,7 @@ function group(letter, found, route, endpoint) {
     const box = h("input", { type: "checkbox", name: letter, value: one.segment });
     box.checked = chosen.has(one.segment);
     const bar = h("span", { class: "length", title: share(one.end - one.start, longest), "aria-hidden": "true" });
-    bar.style.width = `${(5 * (one.end - one.start)) / longest}rem`;
+    bar.style.setProperty("--part", String((one.end - one.start) / longest));
     return h("label", { class: "check" }, box, ` ${clock(one.start)} `, h("strong", {}, ms(one.end - one.start)), " ", bar, " ", one.status, one.failed && " error", " ", one.endpoint !== endpoint && name(one.endpoint, 40));
   });
   return h("fieldset", {}, h("legend", {}, letter.toUpperCase()), ...(rows.length ? rows : [h("p", { class: "hint" }, "No request.")]));

@@ -48,7 +48,7 @@ function table(found) {
 
 /** @param {Service} one */
 function processes(one) {
-  const shown = one.instances.slice(0, NAMED).map((instance) => h("div", { class: "process" }, name(instance.name, 80), instance.language !== "UNKNOWN" && ` ${instance.language.toLowerCase()}`));
+  const shown = one.instances.slice(0, NAMED).map((instance) => h("div", { class: "process" }, name(instance.name, 80), instance.language !== "UNKNOWN" && h("span", { class: "hint" }, ` ${instance.language.toLowerCase()}`)));
   const more = one.instances.length - NAMED;
   return more > 0 ? [...shown, h("div", { class: "hint" }, `and ${more} more`)] : shown;
 }

@@ -110,7 +110,7 @@ function requestList(found, shown) {
   return h(
     "div",
     {},
-    h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...head, h("td"))), h("tbody", {}, ...rows))),
+    h("div", { class: "scroll requests" }, h("table", {}, h("thead", {}, h("tr", {}, ...head, h("td"))), h("tbody", {}, ...rows))),
     h("p", {}, together),
   );
 }

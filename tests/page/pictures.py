@@ -9,7 +9,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 
 from swprof_mw.collector.server import Collector
-from swprof_mw.query.client import OapClient, service_id
+from swprof_mw.query.client import OapClient, Span, service_id
 from tests.examples import EXAMPLES, Orders, running, show_endpoints
 from tests.page.browser import ROOT, Visitor, launched, visiting
 from tests.page.states import shown
@@ -62,20 +62,27 @@ def follow(at: Visitor) -> None:
     at.click("#start")
     at.page.locator("li[aria-current=step]:has-text('Waiting for agents')").wait_for()
     keep(at, "waiting")
-    # Snapshots may come later than the request that they are of.
-    at.page.locator("td:text-matches('^(9[0-9]|100)[.][0-9] %$')").nth(1).wait_for(timeout=30_000)
+    at.page.locator("a.primary").wait_for(timeout=30_000)
     keep(at, "task")
 
 
-def profiled(client: OapClient) -> tuple[str, list[str]]:
-    """The task, and the segments of its requests so far."""
+def profiled(client: OapClient) -> tuple[str, list[Span]]:
+    """The task, and its requests so far."""
     (task,) = client.tasks(EXAMPLE.service)
-    return task.id, [one.entry.segment_id for one in client.segments(task.id) if one.entry]
+    return task.id, [one.entry for one in client.segments(task.id) if one.entry]
+
+
+def is_told_of(client: OapClient, request: Span) -> bool:
+    """Whether it was profiled for most of its time: it may have been under way when the task came."""
+    _, trees = client.analyze(request.segment_id, request.start, request.end)
+    return 2 * sum(tree[0].duration for tree in trees) > request.end - request.start
 
 
 def finish(browser: Browser, collector: Collector) -> None:
     """What was profiled."""
-    task, segments = profiled(OapClient(collector.url))
+    client = OapClient(collector.url)
+    task, requests = profiled(client)
+    segments = [one.segment_id for one in requests if is_told_of(client, one)]
     address = f"{collector.page}#/profile/{service_id(EXAMPLE.service)}/{task}?a="
     for name, chosen, scheme, width in (
         ("request", segments[0], "light", 1100),

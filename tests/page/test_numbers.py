@@ -223,6 +223,33 @@ def test_a_task_that_profiled_nothing_says_what_to_do(
         visitor.page.locator("text=No request of it was profiled").wait_for()
 
 
+def test_the_slowest_request_that_snapshots_tell_of_is_to_be_looked_at_first(
+    visit: Visiting, site: Site, channel: grpc.Channel, client: OapClient
+) -> None:
+    agent = Agent(channel, "under-way", "one")
+    agent.request(0, 1, "/slow")
+    task = client.create_task("under-way", "/slow")
+    start = int(agent.commands()[0]["StartTime"])
+    primary = {}
+    with visit(site.task("under-way", task)) as visitor:
+        for number, (duration, told) in enumerate([(900, 1), (100, 90), (300, 290), (200, 200)]):
+            end = start + 1000 * number + duration
+            segment = agent.request(end - duration, end, "/slow")
+            agent.snapshots(task, segment, [(0, end - told, ["/slow"]), (1, end, ["/slow"])])
+            visitor.page.locator(f"tr:has(#flame-{number}) td:has-text('%')").wait_for()
+            primary[number] = [one.get_attribute("id") for one in visitor.page.locator("a.primary").all()]
+    assert primary == {0: [], 1: ["flame-1"], 2: ["flame-2"], 3: ["flame-2"]}
+
+
+def test_where_no_request_is_told_of_the_slowest_is_to_be_looked_at(
+    visit: Visiting, site: Site, channel: grpc.Channel, client: OapClient
+) -> None:
+    found = profiled(channel, client, [[["/cart"]] * 2, [["/cart"]] * 3], service="hardly", missing=900)
+    with visit(site.task(found.service, found.task)) as visitor:
+        visitor.page.locator("a.primary#flame-1").wait_for()
+        assert visitor.page.locator("a.primary").count() == 1
+
+
 @pytest.mark.parametrize(
     ("field", "given", "why"),
     [

@@ -18,6 +18,9 @@ const LATE = 10;
 /** Columns that a narrow screen has no room for. */
 const ROOMY = new Set(["Began", "Process"]);
 
+/** Part of a request that its snapshots tell of, from which on it is worth a look before others. */
+const TOLD = 0.5;
+
 /** Requests whose snapshots are looked at in one go. */
 const AT_ONCE = 5;
 
@@ -50,8 +53,8 @@ export async function task(page) {
     shown.endpoint = here.endpointName;
     fill(state, steps(at));
     await cover(found, shown.covered, at.over && late > 0 && late < LATE);
-    const text = JSON.stringify([found, [...shown.covered]]);
-    if (text !== last) fill(list, requestList(found, shown));
+    const text = JSON.stringify([found, [...shown.covered], at.over]);
+    if (text !== last) fill(list, requestList(found, shown, telling(found, shown.covered, at.over)));
     last = text;
     return at.over && ++late > LATE;
   });
@@ -93,8 +96,21 @@ async function cover(found, covered, all) {
   await Promise.all(asked);
 }
 
-/** @param {Request[]} found @param {Shown} shown */
-function requestList(found, shown) {
+/**
+ * The request to look at first: the slowest that its snapshots tell of. One that was under way when its process took the
+ * task may have a few at its end; such a one only if no other will come.
+ * @param {Request[]} found
+ * @param {Map<string, number>} covered ms, by segment
+ * @param {boolean} over whether all are there
+ */
+function telling(found, covered, over) {
+  const told = found.filter((one) => (covered.get(one.segment) ?? 0) >= TOLD * (one.end - one.start));
+  const among = told.length || !over ? told : found;
+  return among.reduce((/** @type {Request | null} */ best, one) => (best && best.end - best.start >= one.end - one.start ? best : one), null);
+}
+
+/** @param {Request[]} found @param {Shown} shown @param {Request | null} first to be looked at */
+function requestList(found, shown, first) {
   if (!found.length) return h("p", { class: "hint" }, "None yet.");
   const together = h("a", { class: "button", id: "together" });
   const choose = () => {
@@ -104,8 +120,7 @@ function requestList(found, shown) {
     fill(together, all.length ? `Flame graph of ${plural(all.length, "chosen request")}` : "Flame graph of all together");
   };
   choose();
-  const slowest = found.reduce((best, one) => (one.end - one.start > best.end - best.start ? one : best));
-  const rows = found.map((one, number) => row(one, number, shown, choose, one === slowest));
+  const rows = found.map((one, number) => row(one, number, shown, choose, one === first));
   const head = ["Choose", "Request", "Duration", "Covered", "Began", "Process"].map((title) => h("th", { scope: "col", class: ROOMY.has(title) ? "roomy" : null }, title));
   return h(
     "div",
@@ -115,8 +130,8 @@ function requestList(found, shown) {
   );
 }
 
-/** @param {Request} one @param {number} number @param {Shown} shown @param {() => void} choose @param {boolean} slowest */
-function row(one, number, shown, choose, slowest) {
+/** @param {Request} one @param {number} number @param {Shown} shown @param {() => void} choose @param {boolean} first */
+function row(one, number, shown, choose, first) {
   const duration = one.end - one.start;
   const covered = shown.covered.get(one.segment);
   const box = h("input", {
@@ -142,7 +157,7 @@ function row(one, number, shown, choose, slowest) {
     h(
       "td",
       {},
-      h("a", { class: slowest ? "button primary" : "button", id: `flame-${number}`, href: shown.address([one.segment]) }, "Flame graph", h("span", { class: "unseen" }, ` of request ${number + 1}`)),
+      h("a", { class: first ? "button primary" : "button", id: `flame-${number}`, href: shown.address([one.segment]) }, "Flame graph", h("span", { class: "unseen" }, ` of request ${number + 1}`)),
     ),
   );
 }

@@ -173,7 +173,7 @@ print(json.dumps({"import": (time.process_time() - began) * 1e3, "grpc": "grpc" 
 
 
 def _imported(variant: str, framework: str) -> dict[str, float]:
-    """``import``: of what is needed beside the framework, ms of processor time; ``grpc``: whether that is imported by then.
+    """``import``: of what is needed beside the framework, ms of processor time; ``grpc``: whether it is imported then.
 
     In an interpreter of its own: what this worker has imported for itself would not be counted.
     """

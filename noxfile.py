@@ -106,6 +106,7 @@ def coverage(session: nox.Session) -> None:
     """Which lines and branches the unit tests reach: on a Python where workers are found while they are traced, too."""
     prepare(session, "newest")
     session.install("coverage>=7.10")
+    session.env["PYTHONPATH"] = str(Path("tests/traced").resolve())
     session.run("coverage", "erase")
     traced = ("coverage", "run", "-m", "pytest", "-q", "--ignore=tests/page", *SIDE_BY_SIDE)
     # A test that fails only since all is slower while it is traced is no matter: `make unit` tells what fails.

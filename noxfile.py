@@ -40,7 +40,7 @@ PORTABLE = [
 ]
 
 #: The suites that meet what the recipes are for, which needs newer libraries than the oldest.
-RECIPES = [f"tests/test_{name}.py" for name in ("check", "frameworks", "wsgi_middleware")]
+RECIPES = [f"tests/test_{name}.py" for name in ("check", "frameworks", "tracing", "wsgi_middleware")]
 
 # A Python that is missing is said to be missing.
 os.environ["UV_PYTHON_DOWNLOADS"] = "never"

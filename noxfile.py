@@ -40,7 +40,7 @@ PORTABLE = [
 ]
 
 #: The suites that meet what the recipes are for, which needs newer libraries than the oldest.
-RECIPES = [f"tests/test_{name}.py" for name in ("check", "docs", "frameworks", "wsgi_middleware")]
+RECIPES = [f"tests/test_{name}.py" for name in ("check", "docs", "frameworks", "tracing", "wsgi_middleware")]
 
 # A Python that is missing is said to be missing.
 os.environ["UV_PYTHON_DOWNLOADS"] = "never"
@@ -107,10 +107,12 @@ def coverage(session: nox.Session) -> None:
     """Which lines and branches the unit tests reach: on a Python where workers are found while they are traced, too."""
     prepare(session, "newest")
     session.install("coverage>=7.10")
+    session.env["PYTHONPATH"] = str(Path("tests/traced").resolve())
     session.run("coverage", "erase")
-    traced = ("coverage", "run", "-m", "pytest", "-q", "--ignore=tests/page", *SIDE_BY_SIDE)
     # A test that fails only since all is slower while it is traced is no matter: `make unit` tells what fails.
-    session.run(*traced, "-m", f"{UNIT} and not alone", *session.posargs, success_codes=[0, 1])
+    traced = ("coverage", "run", "-m", "pytest", "-q", "--ignore=tests/page", *session.posargs)
+    session.run(*traced, "-m", f"{UNIT} and not alone", *SIDE_BY_SIDE, success_codes=[0, 1])
+    session.run(*traced, "-m", f"{UNIT} and alone", success_codes=[0, 1])
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
 

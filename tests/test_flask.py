@@ -20,6 +20,7 @@ from swprof_mw.flask import SWProfiler, hooks
 from swprof_mw.profiling.locate.place import current_request
 from swprof_mw.span import EntrySpan
 from tests.recorded import Recorded
+from tests.sampled import work_until_sampled
 from tests.wsgi_client import ask, make_environ
 
 #: Of a thread that a debugger or a coverage tool traces, no other thread may read the local variables.
@@ -332,6 +333,7 @@ def test_a_profile_shows_the_generator_of_a_streamed_response(recorded: Recorded
         def chunks() -> Iterator[str]:
             for _ in range(3):
                 spend(0.03)
+                work_until_sampled(1)
                 yield request.path
 
         return Response(stream_with_context(chunks()))
@@ -345,7 +347,7 @@ def test_a_profile_shows_what_runs_when_a_response_is_closed(recorded: Recorded)
     app = make_app()
 
     def tidy_up() -> None:
-        spend(0.06)
+        work_until_sampled()
 
     @app.get("/closing")
     def closing() -> Response:
@@ -362,7 +364,7 @@ def test_a_profile_shows_a_coroutine_view(recorded: Recorded) -> None:
 
     @app.get("/coroutine")
     async def coroutine() -> str:
-        spend(0.04)
+        work_until_sampled()
         await asyncio.sleep(0.04)
         return "x"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -16,16 +15,17 @@ from django.views import View
 
 from swprof_mw.profiling.locate.place import current_request
 from swprof_mw.span import EntrySpan
+from tests.sampled import work, work_until_sampled
 
 #: What the views below saw, oldest first.
 seen: list[Any] = []
 
 
 def spend(seconds: float) -> None:
-    """Work that a profile shows."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        sum(range(100))
+    """Work that a profile shows, however late the sampler is."""
+    work(seconds)
+    if current().profiler is not None:
+        work_until_sampled(1)
 
 
 def current() -> EntrySpan:

@@ -110,7 +110,8 @@ def coverage(session: nox.Session) -> None:
     session.env["PYTHONPATH"] = str(Path("tests/traced").resolve())
     session.run("coverage", "erase")
     # A test that fails only since all is slower while it is traced is no matter: `make unit` tells what fails.
-    traced = ("coverage", "run", "-m", "pytest", "-q", "--ignore=tests/page", *session.posargs)
+    ignored = ("--ignore=tests/page", "--ignore=tests/project")
+    traced = ("coverage", "run", "-m", "pytest", "-q", *ignored, *session.posargs)
     session.run(*traced, "-m", f"{UNIT} and not alone", *SIDE_BY_SIDE, success_codes=[0, 1])
     session.run(*traced, "-m", f"{UNIT} and alone", success_codes=[0, 1])
     session.run("coverage", "combine", "--quiet")

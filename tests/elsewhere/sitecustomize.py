@@ -48,6 +48,8 @@ def _without_proc(function: Callable[..., Any]) -> Callable[..., Any]:
 for module, names in MISSING.items():
     for name in names:
         delattr(module, name)
+if hasattr(os, "process_cpu_count"):  # which asks the scheduler where that can be asked
+    os.process_cpu_count = os.cpu_count
 builtins.__import__ = _without_modules(builtins.__import__)
 os.open, os.listdir = _without_proc(os.open), _without_proc(os.listdir)
 platform.system = lambda: "Elsewhere"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 
 import swprof_mw
+from swprof_mw.profiling.locate.place import current_request
+from swprof_mw.span import EntrySpan
 
 _LONGEST = 15.0
 
@@ -14,6 +16,14 @@ def work(seconds: float) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         sum(range(300))
+
+
+def spend(seconds: float) -> None:
+    """Work so long, and if this is a profiled request, until that was sampled."""
+    work(seconds)
+    span = current_request.get()
+    if isinstance(span, EntrySpan) and span.profiler is not None:
+        work_until_sampled(1)
 
 
 def kept() -> int:

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,7 +19,7 @@ from swprof_mw.flask import SWProfiler, hooks
 from swprof_mw.profiling.locate.place import current_request
 from swprof_mw.span import EntrySpan
 from tests.recorded import Recorded
-from tests.sampled import work_until_sampled
+from tests.sampled import spend, work_until_sampled
 from tests.wsgi_client import ask, make_environ
 
 #: Of a thread that a debugger or a coverage tool traces, no other thread may read the local variables.
@@ -307,13 +306,6 @@ def test_a_request_without_a_route_can_be_asked_for(recorded: Recorded) -> None:
 
 
 # Profiles
-
-
-def spend(seconds: float) -> None:
-    """Work that a profile shows."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        sum(range(100))
 
 
 def profiled(recorded: Recorded, app: Flask, path: str) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +14,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from swprof_mw.flask import SWProfiler
 from tests.recorded import Recorded
+from tests.sampled import spend
 from tests.wsgi_client import ask
 
 UNMATCHED = "<unmatched>"
@@ -27,7 +27,7 @@ def ok(**_: object) -> str:
 
 def slow(**_: object) -> str:
     """A view that takes long enough to be sampled."""
-    time.sleep(0.05)
+    spend(0.05)
     return "ok"
 
 

@@ -35,6 +35,7 @@ from tests.asgi_driver import acall, http
 from tests.django_project import views
 from tests.doubles import FakeClock
 from tests.recorded import Recorded
+from tests.sampled import spend
 from tests.wsgi_client import ask
 
 Patch = pytest.MonkeyPatch
@@ -77,7 +78,7 @@ def named() -> str:
 
 def slow() -> str:
     """Takes its time."""
-    time.sleep(0.06)
+    spend(0.06)
     return "slow"
 
 

@@ -22,6 +22,7 @@ from swprof_mw.profiling.locate.place import current_request
 from swprof_mw.span import EntrySpan
 from swprof_mw.wsgi.entry import SPAN, WSGIEntry
 from tests.recorded import Recorded
+from tests.sampled import spend
 from tests.wsgi_client import App, ask, make_environ, watch
 
 PLAIN = [("Content-Type", "text/plain")]
@@ -552,13 +553,6 @@ def test_a_call_to_another_path_is_the_requests_own_work(recorded: Recorded) -> 
 
 
 # Profiles
-
-
-def spend(seconds: float) -> None:
-    """Work that a profile shows."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        sum(range(100))
 
 
 def test_a_profile_shows_the_app_its_chunks_and_its_close(recorded: Recorded) -> None:

@@ -15,17 +15,10 @@ from django.views import View
 
 from swprof_mw.profiling.locate.place import current_request
 from swprof_mw.span import EntrySpan
-from tests.sampled import work, work_until_sampled
+from tests.sampled import spend
 
 #: What the views below saw, oldest first.
 seen: list[Any] = []
-
-
-def spend(seconds: float) -> None:
-    """Work that a profile shows, however late the sampler is."""
-    work(seconds)
-    if current().profiler is not None:
-        work_until_sampled(1)
 
 
 def current() -> EntrySpan:

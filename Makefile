@@ -67,7 +67,7 @@ check: setup
 	$(BIN)/python -m scripts.figures
 
 # Tests that wait for servers more than they compute run side by side; those that measure times or shares run alone.
-WORKERS ?= 4
+WORKERS ?= 3
 UNIT := not oap and not tools and not accuracy and not processes and not page and not installed and not agents
 
 unit: setup

@@ -118,7 +118,9 @@ def check(backend: Backend, script: Script, count: int) -> None:
     found = silent(script)
     assert found["ends"] == {"0": count}
     times = sorted(found["times"])
-    assert times[-1 - count // 100] < LONGEST, f"the longest forks took {times[-5:]} s"
+    # One may be held up by other processes; one that waits for a lock or a thread of ours takes seconds.
+    assert times[-1 - max(count // 100, 1)] < LONGEST, f"the longest forks took {times[-5:]} s"
+    assert times[-1] < 10 * LONGEST
     reported = names(backend)
     assert sorted(reported.values()) == [["/cart", "/after"], *[["/child"]] * count]
     assert {message.serviceInstance for message in backend.messages(PROPERTIES)} == reported.keys()

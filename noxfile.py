@@ -23,7 +23,7 @@ nox.options.sessions = ["unit", "types", "elsewhere", "installed"]
 
 OLDEST, NEWEST = PYTHONS[0], PYTHONS[-1]
 LIBRARIES = ("oldest", "newest")
-WORKERS = os.environ.get("WORKERS", "4")
+WORKERS = os.environ.get("WORKERS", "3")
 UNIT = "not oap and not tools and not accuracy and not processes and not page and not installed and not agents"
 SIDE_BY_SIDE = ("-n", WORKERS, "--dist", "worksteal")
 

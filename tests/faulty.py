@@ -270,6 +270,17 @@ def black_hole() -> Iterator[str]:
         yield f"127.0.0.1:{listening.getsockname()[1]}"
 
 
+@contextlib.contextmanager
+def full() -> Iterator[str]:
+    """The address of something to which no connection comes about: its backlog is full, the kernel drops what comes."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listening, contextlib.ExitStack() as waiting:
+        for _ in range(3):
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(listening.getsockname())
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+
+
 def task_command(endpoint: str, serial: str = "serial-1", **changes: object) -> TaskCommand:
     """The command of a task that starts now, for a minute, sampled every 10 ms; ``changes`` are arguments of it."""
     now = time.time_ns() // 1_000_000

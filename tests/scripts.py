@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -59,6 +61,23 @@ def end_of(pid, seconds=20.0):
             return "hangs"
         time.sleep(0.005)
 """
+
+
+def told_by(python: str | Path, module: str, argument: str, cwd: Path, timeout: float) -> dict[str, Any]:
+    """The object that ``python -m module argument`` prints as the last line, of JSON, run in ``cwd``."""
+    done = subprocess.run(
+        [str(python), "-m", module, argument],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
 
 #: From 3.12 on Python warns of every fork of a process that has threads, as one with an agent has.
 _FORKS = "ignore:This process:DeprecationWarning"

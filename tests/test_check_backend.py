@@ -23,7 +23,7 @@ from swprof_mw.collector.store import Store
 from swprof_mw.config import SETTINGS
 from swprof_mw.query.client import OapClient
 from tests.certificates import Authority
-from tests.faulty import QUERY, Backend, black_hole
+from tests.faulty import QUERY, Backend, black_hole, full
 from tests.oap.server import OapServer, free_ports
 
 TOKEN = "s3cret-t0ken"
@@ -104,20 +104,6 @@ def greeting(words: bytes, context: ssl.SSLContext | None = None) -> Iterator[st
                         time.sleep(0.05)
 
         threading.Thread(target=serve, daemon=True).start()
-        yield f"127.0.0.1:{listening.getsockname()[1]}"
-
-
-@contextlib.contextmanager
-def full() -> Iterator[str]:
-    """The address of a server whose queue of connections is full: the kernel drops what else comes."""
-    with contextlib.ExitStack() as stack:
-        listening = stack.enter_context(socket.socket())
-        listening.bind(("127.0.0.1", 0))
-        listening.listen(0)
-        for _ in range(3):
-            one = stack.enter_context(socket.socket())
-            one.setblocking(False)
-            one.connect_ex(listening.getsockname())
         yield f"127.0.0.1:{listening.getsockname()[1]}"
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ import pytest
 from tests.agents.beside import STARTS
 from tests.agents.names import FUNCTIONS, ROUTES
 from tests.environments import environment
+from tests.scripts import told_by
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = (
@@ -40,19 +38,7 @@ pytestmark = [pytest.mark.agents, pytest.mark.timeout(300)]
 
 def beside(agent: str) -> dict[str, Any]:
     """What is seen of the requests beside that agent."""
-    python = environment("agents", sys.executable, *REQUIREMENTS)
-    done = subprocess.run(
-        [str(python), "-m", "tests.agents.beside", agent],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return told_by(environment("agents", sys.executable, *REQUIREMENTS), "tests.agents.beside", agent, ROOT, 120)
 
 
 @pytest.mark.parametrize("agent", STARTS)

@@ -35,7 +35,7 @@ from swprof_mw.reporter.channel import Connection, Unavailable
 from swprof_mw.reporter.plain import PlainChannel
 from swprof_mw.reporter.status import CallError
 from tests.certificates import Authority
-from tests.faulty import KEEP_ALIVE, SEGMENTS, SNAPSHOTS, Backend, black_hole
+from tests.faulty import KEEP_ALIVE, SEGMENTS, SNAPSHOTS, Backend, black_hole, full
 from tests.oap.server import OapServer, free_ports
 from tests.waiting import eventually
 
@@ -202,17 +202,6 @@ def test_an_address_that_does_not_answer_leaves_time_for_the_others(
         monkeypatch.setattr("_socket.getaddrinfo", lambda *_: found)
         ping(connect("oap.example:11800"), timeout=2.0)
         assert len(backend.calls(KEEP_ALIVE)) == 1
-
-
-@contextlib.contextmanager
-def full() -> Iterator[str]:
-    """The address of something to which no connection comes about: its backlog is full."""
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as listening, contextlib.ExitStack() as waiting:
-        for _ in range(3):
-            one = waiting.enter_context(socket.socket())
-            one.setblocking(False)
-            one.connect_ex(listening.getsockname())
-        yield f"127.0.0.1:{listening.getsockname()[1]}"
 
 
 def test_closing_ends_the_call_of_another_thread(connect: Any) -> None:

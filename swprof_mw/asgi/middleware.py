@@ -45,6 +45,8 @@ class SWProfilerMiddleware:
     app: ASGIApp
     _application: Application
     _framework: Framework | None
+    #: The same where requests may be without a span, and their routes can be known at their end.
+    _known: Framework | None = None
 
     def __new__(cls, app: ASGIApp, **settings: Unpack[Settings]) -> Any:
         """The middleware, or the app if we are off."""
@@ -56,6 +58,19 @@ class SWProfilerMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Any:
         """Call the app; its exceptions pass through."""
+        quiet = self._quiet(self._known, scope, send) if self._known is not None else None
+        if quiet is not None:
+            # Not by way of `_open` and what it gives: each call and object more is a good part of all that this costs.
+            try:
+                result = await self.app(scope, receive, quiet.send)
+            except Exception as error:
+                quiet.finish(scope, FAILED, error)
+                raise
+            except BaseException:  # cancelled or closed: nobody is there for the answer
+                quiet.finish(scope, CLIENT_GONE)
+                raise
+            quiet.finish(scope, FAILED)
+            return result
         request = self._open(scope, receive, send, sys._getframe())
         if request is None:
             return await self.app(scope, self._starting(scope, receive), send)
@@ -72,7 +87,16 @@ class SWProfilerMiddleware:
         finally:
             request.leave()
 
-    def _open(self, scope: Scope, receive: Receive, send: Send, frame: FrameType) -> Request | QuietRequest | None:
+    def _quiet(self, framework: Framework, scope: Scope, send: Send) -> QuietRequest | None:
+        """The request that begins, if it needs no span; what is not as it mostly is has one."""
+        try:
+            if scope["type"] == "http" and "router" not in scope and self._application.is_quiet:
+                return QuietRequest(self._application, framework, scope, send)
+        except _MALFORMED:
+            pass  # `_open` says so
+        return None
+
+    def _open(self, scope: Scope, receive: Receive, send: Send, frame: FrameType) -> Request | None:
         """The request that begins inside of ``frame``.
 
         None for what is not traced, lifespans and scopes that are not as they should be.
@@ -81,20 +105,12 @@ class SWProfilerMiddleware:
             try:
                 if scope["type"] not in ("http", "websocket"):
                     return None
-                framework = self._framework
-                if (
-                    framework is not None
-                    and scope["type"] == "http"
-                    and framework.is_known
-                    and self._application.is_quiet
-                ):
-                    return QuietRequest(self._application, framework, scope, receive, send)
                 request, (client, sw8) = Request(scope, receive, send), caller(scope)
             except _MALFORMED as error:
                 extra = fields("scope_ignored", error=f"{type(error).__name__}: {error}")
                 note("a scope that is not as ASGI has it: %s: %s", type(error).__name__, error, extra=extra)
                 return None
-            framework = framework or self._look(scope)
+            framework = self._framework or self._look(scope)
             span = self._application.begin(request.method, request.full_path, client, sw8)
             if span is None:
                 return None
@@ -107,6 +123,7 @@ class SWProfilerMiddleware:
     def _look(self, scope: Scope) -> Framework:
         self._framework = framework = Framework(self.app, scope)
         self._application.component = framework.component
+        self._known = framework if framework.is_known and self._application.filter.only_profiled else None
         return framework
 
     def _app_name(self) -> str:

@@ -8,16 +8,16 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from bench.peers import apps
-from bench.peers.running import Sink, added, sink, spread, work
+from bench.peers.running import Sink, added, by_turns, middle, sinks
 from bench.peers.variants import BARE, OURS
 
 #: The option of the worker, and its values.
 SIZES = {"routes": (10, 1_000, 5_000), "chunks": (1, 10, 100), "at-once": (1, 8, 64)}
-#: Fewer requests where each takes longer.
-REQUESTS = 3_000
+#: In a round; fewer where each takes longer.
+REQUESTS, _FEWER = 1_000, 300
 _SLOW = 1_000
 #: By so much may a cost differ from another one that is the same, µs; and as a share of what the bare app takes more.
 NOISE = 10.0
@@ -43,36 +43,32 @@ def faults(framework: str, task: bool, found: dict[int, tuple[float, float]]) ->
             yield f"{framework}{with_task}: {cost:.1f} µs with {size} routes, {least:.1f} with {first}: over {most:.1f}"
 
 
-def measure(backend: Sink, framework: str, name: str, size: int, task: bool, rounds: int) -> list[Round]:
+def measure(backends: Mapping[str, Sink], framework: str, name: str, size: int, task: bool, rounds: int) -> list[Round]:
     """So many rounds, the bare app and ours by turns."""
-    found: list[Round] = []
-    for _ in range(rounds):
-        found.append({})
-        for variant in (BARE, OURS):
-            with_task = task and variant == OURS
-            backend.reset(apps.ENDPOINTS[framework] if with_task else "")
-            count = REQUESTS if size < _SLOW else _SLOW
-            more = (f"--{name}", size, "--requests", count, *(("--task",) if with_task else ()))
-            found[-1][variant] = work(backend, "requests", variant, framework, *more)
-    return found
+    options: dict[str, Sequence[object]] = {}
+    for variant in (BARE, OURS):
+        with_task = task and variant == OURS
+        backends[variant].reset(apps.ENDPOINTS[framework] if with_task else "")
+        options[variant] = (f"--{name}", size, *(("--task",) if with_task else ()))
+    return by_turns(backends, framework, rounds, REQUESTS if size < _SLOW else _FEWER, options)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the tables. 0 if the promises are kept, else 1."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("frameworks", nargs="*", default=list(apps.ENDPOINTS))
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args(arguments)
     broken: list[str] = []
-    with sink() as backend:
+    with sinks((BARE, OURS)) as backends:
         for framework in options.frameworks:
             for name, task in (("routes", False), ("routes", True), ("chunks", False), ("at-once", False)):
                 print(f"\n{framework}, {name}{', a task running' if task else ''}: added, and bare, µs a request")
                 found: dict[int, tuple[float, float]] = {}
                 for size in SIZES[name]:
-                    rounds = measure(backend, framework, name, size, task, options.rounds)
+                    rounds = measure(backends, framework, name, size, task, options.rounds)
                     found[size] = grown(rounds)
-                    print(f"{size:8d}{spread(added(rounds)[OURS]['cpu']):>28}{found[size][1]:>12.1f}", flush=True)
+                    print(f"{size:8d}{middle(added(rounds)[OURS]['cpu']):>28}{found[size][1]:>12.1f}", flush=True)
                 broken += faults(framework, task, found) if name == "routes" else ()
     print(*broken, sep="\n")
     return 1 if broken else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +17,24 @@ class Partner:
 
     Args:
         module: answers on its standard output what comes on its standard input, until that ends.
+        arguments: its command line.
+        python: the interpreter that runs it.
+        is_heard: whether what it writes on its standard error is passed on.
 
     Attributes:
         greeting: what it said at its start.
     """
 
-    def __init__(self, module: str) -> None:
+    def __init__(
+        self, module: str, arguments: Sequence[object] = (), python: str = sys.executable, is_heard: bool = False
+    ) -> None:
+        self._module = module
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module],
+            [python, "-m", module, *map(str, arguments)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=None if is_heard else subprocess.DEVNULL,
             text=True,
         )
         self.greeting = self._answer()
@@ -45,4 +52,6 @@ class Partner:
 
     def _answer(self) -> Any:
         assert self._process.stdout is not None
-        return json.loads(self._process.stdout.readline())
+        line = self._process.stdout.readline()
+        assert line, f"{self._module} has ended, with status {self._process.wait()}"
+        return json.loads(line)

@@ -1,6 +1,6 @@
 """What a request costs, beside the peers: ``python -m bench.request_cost``
 
-Each variant answers the same requests in a process of its own, several times by turns. What it adds is its processor
+Each variant answers the same requests in a process of its own, many times by turns. What it adds is its processor
 time (of all threads, sending included) less that of the bare app in the same round; likewise for the time that a
 request takes. Exit status 1 if a promise is not kept.
 """
@@ -10,10 +10,10 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from bench.peers import apps
-from bench.peers.running import Figures, Sink, added, ratio, sink, spread, work
+from bench.peers.running import Figures, Sink, added, by_turns, middle, ratio, sinks
 from bench.peers.variants import BARE, FLOOR, OFFICIAL, OPENTELEMETRY, OURS, PROFILED_ONLY, SENTRY
 
 #: Ours in the official agent's added processor time; Starlette by the plugin for FastAPI.
@@ -38,18 +38,14 @@ def endpoint(task: str, variant: str, framework: str) -> str:
     return {"no task": "", "a task for another endpoint": _ELSEWHERE, "a task for this endpoint": this}[task]
 
 
-def compare(backend: Sink, framework: str, task: str, rounds: int, requests: int) -> Figures:
+def compare(sinks: Mapping[str, Sink], framework: str, task: str, rounds: int, requests: int) -> Figures:
     """What each of a task's variants adds, in each round."""
-    found: list[dict[str, dict[str, float]]] = []
-    for _ in range(rounds):
-        found.append({})
-        for variant in (BARE, *TASKS[task]):
-            wanted = "" if variant == BARE else endpoint(task, variant, framework)
-            backend.reset(wanted)
-            options = ("--requests", requests, *(("--task",) if wanted else ()))
-            found[-1][variant] = work(backend, "requests", variant, framework, *options)
-        print(".", end="", file=sys.stderr, flush=True)
-    return added(found)
+    options: dict[str, Sequence[object]] = {}
+    for variant in (BARE, *TASKS[task]):
+        wanted = "" if variant == BARE else endpoint(task, variant, framework)
+        sinks[variant].reset(wanted)
+        options[variant] = ("--task",) if wanted else ()
+    return added(by_turns(sinks, framework, rounds, requests, options))
 
 
 def table(framework: str, task: str, figures: Figures) -> Iterator[str]:
@@ -60,8 +56,8 @@ def table(framework: str, task: str, figures: Figures) -> Iterator[str]:
         row = figures[variant]
         part = 1 / max(ratio(row["cpu"], figures[OFFICIAL]["cpu"]), 1e-3)
         yield (
-            f"{variant:20}{spread(row['cpu']):>26}{f'1/{part:.1f}':>12}{spread(row['median']):>24}"
-            f"{spread(row['p99']):>28}{statistics.median(row['reported']):>10.1%}"
+            f"{variant:20}{middle(row['cpu']):>26}{f'1/{part:.1f}':>12}{middle(row['median']):>24}"
+            f"{middle(row['p99']):>28}{statistics.median(row['reported']):>10.1%}"
         )
 
 
@@ -88,14 +84,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("frameworks", nargs="*", default=list(apps.ENDPOINTS))
     parser.add_argument("--task", action="append", choices=list(TASKS), help="by default all")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--requests", type=int, default=5_000)
+    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--requests", type=int, default=1_000, help="in a round")
     options = parser.parse_args(arguments)
     broken: list[str] = []
-    with sink() as backend:
+    with sinks((BARE, *TASKS["no task"])) as backends:
         for framework in options.frameworks:
             for task in options.task or TASKS:
-                figures = compare(backend, framework, task, options.rounds, options.requests)
+                figures = compare(backends, framework, task, options.rounds, options.requests)
                 print(*table(framework, task, figures), sep="\n", flush=True)
                 broken += faults(framework, figures) if task == "no task" else ()
     print(*broken, sep="\n")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import statistics
-import subprocess
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 
 from bench.environments import interpreter
-from bench.partner import ROOT, Partner
-from bench.peers.variants import BARE, REQUIREMENTS
+from bench.partner import Partner
+from bench.peers.variants import BARE, FEWER, REQUIREMENTS
 from tests.environments import environment
 
 #: The last one that the official agent works on.
@@ -52,10 +50,17 @@ def sink() -> Iterator[Sink]:
         running.close()
 
 
+@contextmanager
+def sinks(variants: Iterable[str]) -> Iterator[dict[str, Sink]]:
+    """One for each variant."""
+    with ExitStack() as stack:
+        yield {variant: stack.enter_context(sink()) for variant in variants}
+
+
 def work(
     sink: Sink, question: str, variant: str, framework: str, *options: object, python: str = ""
 ) -> dict[str, float]:
-    """What a worker finds out.
+    """What a worker finds out, once.
 
     Args:
         python: the interpreter that runs it; empty: one of the peer's own environment.
@@ -63,12 +68,37 @@ def work(
     Raises:
         AssertionError: it failed.
     """
-    python = python or str(environment("peer", interpreter(PYTHON), *_SHARED, *REQUIREMENTS[variant]))
-    command = ["-m", "bench.peers.worker", question, variant, framework, *map(str, (*sink.ports, *options))]
-    done = subprocess.run([python, *command], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, f"{variant}, {framework}:\n{done.stdout}{done.stderr}"
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    worker = _worker(sink, question, variant, framework, *options, python=python)
+    found: dict[str, float] = worker.greeting
+    worker.close()
     return found
+
+
+def by_turns(
+    sinks: Mapping[str, Sink], framework: str, rounds: int, requests: int, options: Mapping[str, Sequence[object]]
+) -> list[dict[str, dict[str, float]]]:
+    """In each of so many rounds, by variant, what so many requests took.
+
+    All variants' processes are there at once, and work one after the other, some tenths of a second each: whatever
+    slows the machine for longer, slows them alike.
+
+    Args:
+        sinks: by variant, where it reports.
+        options: by variant, of its worker.
+    """
+    with ExitStack() as stack:
+        workers: dict[str, Partner] = {}
+        for variant, more in options.items():
+            workers[variant] = worker = _worker(sinks[variant], "requests", variant, framework, *more)
+            stack.callback(worker.close)
+        counts = {variant: min(requests, FEWER.get(variant, requests)) for variant in workers}
+        return [{variant: worker.tell(counts[variant]) for variant, worker in workers.items()} for _ in range(rounds)]
+
+
+def _worker(sink: Sink, question: str, variant: str, framework: str, *options: object, python: str = "") -> Partner:
+    python = python or str(environment("peer", interpreter(PYTHON), *_SHARED, *REQUIREMENTS[variant]))
+    arguments = (question, variant, framework, *sink.ports, *options)
+    return Partner("bench.peers.worker", arguments, python, is_heard=True)
 
 
 def added(rounds: Sequence[Mapping[str, Mapping[str, float]]]) -> Figures:
@@ -88,6 +118,12 @@ def added(rounds: Sequence[Mapping[str, Mapping[str, float]]]) -> Figures:
 def spread(values: Sequence[float], digits: int = 1) -> str:
     """The median, and in brackets the least and the most."""
     return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def middle(values: Sequence[float], digits: int = 1) -> str:
+    """Of many values the median, and in brackets what half of them lie between."""
+    low, median, high = statistics.quantiles(values, n=4)
+    return f"{median:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:

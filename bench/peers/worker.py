@@ -1,6 +1,6 @@
-"""One measurement, in a process of its own: ``python -m bench.peers.worker requests "official agent" flask …``
+"""One peer's measurements, in a process of its own: ``python -m bench.peers.worker requests "official agent" flask …``
 
-Prints what it found as a line of JSON. Needs no packages but those of the variant.
+Prints what it finds, a line of JSON each time. Needs no packages but those of the variant.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 from bench.peers import apps, variants
 
@@ -69,6 +70,7 @@ class Requests:
     def __init__(self, options: argparse.Namespace) -> None:
         self.backend = Backend(options.http)
         self.made = 0
+        self._lost = 0
         shape = apps.Shape(options.routes, options.chunks, options.at_once)
         sinks = variants.Sinks(options.grpc, options.http, 1 if options.task else QUERY_INTERVAL)
         self._peer = variants.put_in(options.variant, options.framework, sinks, shape)
@@ -84,13 +86,19 @@ class Requests:
             self.made += len(some)
             self._peer.flush()
             if self._reports:
-                self.backend.wait("requests", self.made, _LOST)
+                self._wait()
         return times
 
+    def _wait(self) -> None:
+        """Until the backend has heard of all that are not lost."""
+        if not self.backend.wait("requests", self.made - self._lost, _LOST):
+            self._lost = self.made - self.backend.came("requests")
 
-def requests(options: argparse.Namespace) -> dict[str, float]:
-    """``cpu``: processor time of the process, sending included; ``median`` and ``p99`` of what a request took; µs.
 
+def requests(options: argparse.Namespace) -> Iterator[dict[str, float]]:
+    """Nothing once it is ready; then for each line of its standard input, a number, what so many requests took.
+
+    ``cpu``: processor time of the process, sending included; ``median`` and ``p99`` of what a request took; µs.
     ``reported``: the share of all requests that the backend has heard of.
     """
     made = Requests(options)
@@ -101,22 +109,24 @@ def requests(options: argparse.Namespace) -> dict[str, float]:
     if options.task:
         assert made.backend.wait("asked", 2, _PATIENCE), "no task was asked for"
         time.sleep(0.5)
-    made.make(WARMING)
-    gc.collect()
-    began = time.process_time_ns()
-    times = made.make(options.requests)
-    used = time.process_time_ns() - began
-    times.sort()
-    return {
-        "cpu": used / len(times) / 1e3,
-        "median": statistics.median(times) / 1e3,
-        "p99": times[int(len(times) * 0.99)] / 1e3,
-        "reported": made.backend.came("requests") / made.made,
-    }
+    made.make(variants.FEWER.get(options.variant, WARMING))
+    yield {}
+    for line in sys.stdin:
+        gc.collect()
+        began = time.process_time_ns()
+        times = made.make(int(line))
+        used = time.process_time_ns() - began
+        times.sort()
+        yield {
+            "cpu": used / len(times) / 1e3,
+            "median": statistics.median(times) / 1e3,
+            "p99": times[int(len(times) * 0.99)] / 1e3,
+            "reported": made.backend.came("requests") / made.made,
+        }
 
 
-def process(options: argparse.Namespace) -> dict[str, float]:
-    """``import`` and ``grpc``: see ``_imported``.
+def process(options: argparse.Namespace) -> Iterator[dict[str, float]]:
+    """Once: ``import`` and ``grpc``: see ``_imported``.
 
     ``first``: the first request, ms. ``memory``, MB, and ``threads``: after some thousands of them, all reported.
     ``reported``: the share of them that the backend has heard of. ``idle``: the share of a processor that is used
@@ -135,7 +145,7 @@ def process(options: argparse.Namespace) -> dict[str, float]:
         memory = int(statm.read().split()[1]) * _PAGE
     before = time.process_time_ns()
     time.sleep(options.idle)
-    return {
+    yield {
         **imported,
         "first": first / 1e6,
         "memory": memory / 1e6,
@@ -191,14 +201,14 @@ def main() -> None:
     parser.add_argument("framework", choices=tuple(apps.ENDPOINTS))
     parser.add_argument("grpc", type=int)
     parser.add_argument("http", type=int)
-    parser.add_argument("--requests", type=int, default=1_000)
     parser.add_argument("--idle", type=float, default=IDLE, help="seconds without a request")
     parser.add_argument("--task", action="store_true", help="wait for a profile task")
     parser.add_argument("--routes", type=int, default=0)
     parser.add_argument("--chunks", type=int, default=0)
     parser.add_argument("--at-once", type=int, default=1)
     options = parser.parse_args()
-    print(json.dumps({"requests": requests, "process": process}[options.question](options)), flush=True)
+    for found in {"requests": requests, "process": process}[options.question](options):
+        print(json.dumps(found), flush=True)
     os._exit(0)  # a peer's threads may hold up the interpreter's end
 
 

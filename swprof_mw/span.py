@@ -145,6 +145,20 @@ class EntrySpan(ProfiledSpan):
         except Exception:  # noqa: BLE001
             failed("naming an endpoint")
 
+    def route_known(self, name: str) -> None:
+        """The router found a route whose requests have this ``name``; as ``route`` of it, where nothing is mounted."""
+        self.is_routed = True
+        if self.endpoint or self._fixed or self.ended:
+            self._name(name)
+            return
+        self.endpoint = name
+        if self._service.tasks.current is not None:
+            self._service.tasks.profiling_recheck(self, name)
+
+    def known(self, template: str) -> str | None:
+        """The name of a route that was named before; None also where a name depends on more than the route."""
+        return self._application.names.known.get(template)
+
     @guarded("naming an endpoint")
     def route_by_path(self) -> None:
         """The app's router is not known to us: name the request by its path."""
@@ -185,8 +199,8 @@ class EntrySpan(ProfiledSpan):
         try:
             self.ended = True
             # Inactive first, then the time: a snapshot that is later than the end is dropped by its time.
-            if self.frame is not None:
-                self.leave()
+            # As `leave` does it, without its call.
+            self.frame = self.task = self.greenlet = None
             self._end = self._end or monotonic_ns()
             profiler = self.profiler
             if profiler is not None:

@@ -49,7 +49,12 @@ class Framework:
     def mounts_vary(self) -> bool:
         """Whether an app of another kind is mounted below a parameter; not, if that cannot be found out."""
         try:
-            return self._index is not None and self._index.mounts_vary
+            index = self._index
+            if index is None:
+                return False
+            if len(index.router.routes) != index.count:
+                index.refresh()
+            return index.mounts_vary
         except Exception:  # noqa: BLE001
             failed("looking for mounts")
             return False

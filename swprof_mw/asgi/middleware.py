@@ -76,7 +76,8 @@ class SWProfilerMiddleware:
             return await self.app(scope, self._starting(scope, receive), send)
         try:
             result = await self.app(request.scope, request.receive, request.send)
-            request.finish(FAILED)
+            if not request.is_over:
+                request.finish(FAILED)
             return result
         except Exception as error:
             request.fail(error)

@@ -32,11 +32,20 @@ def scope_for(framework: Framework, span: Span, scope: Scope, head: Head) -> Sco
 def name(framework: Framework, span: Span, scope: Scope, head: Head) -> None:
     """Name a request at its end, out of the scope that its app was called with."""
     try:
+        index = framework.indexes.get(id(scope.get("router")))
+        if index is None or head.root_path or not isinstance(span, EntrySpan) or span.mount is not None:
+            _name_otherwise(framework, span, framework.target(scope, head), scope, head)
+            return
+        known = index.names.get(id(scope.get("endpoint"))) if len(index.router.routes) == index.count else None
+        if known is not None:  # as it is mostly
+            span.route_known(known)
+            return
         target = framework.target(scope, head)
-        if target is not None and target.kind is ROUTE and not head.root_path:  # as it is mostly
-            span.route(target.template)
-        else:
+        if target is None or target.kind is not ROUTE:
             _name_otherwise(framework, span, target, scope, head)
+            return
+        span.route(target.template)
+        index.remember(target.endpoint, span.known(target.template))
     except Exception:  # noqa: BLE001
         failed("naming a request")
 

@@ -31,6 +31,7 @@ class Request(Head, Exchange):
 
     Attributes:
         scope: what the app is to be called with.
+        is_over: whether its span has ended, or is about to.
 
     Raises:
         KeyError, TypeError, ValueError, AttributeError: the scope is not as ASGI has it.
@@ -38,7 +39,7 @@ class Request(Head, Exchange):
 
     # Until it is otherwise: the class's, so that one costs less to make.
     _is_named = False
-    _is_over = False
+    is_over = False
     _is_watched = False
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,9 +69,9 @@ class Request(Head, Exchange):
 
     def finish(self, otherwise: int) -> None:
         """The request is over, if it was not before; ``otherwise`` is its status where the app gave none."""
-        if self._is_over:
+        if self.is_over:
             return
-        self._is_over = True
+        self.is_over = True
         if not self._is_named:
             self._name()
         if self.is_long_lived:
@@ -89,13 +90,13 @@ class Request(Head, Exchange):
         finally:
             if self._is_watched:
                 self._refresh()
-        if not self._is_over and self.is_gone(message):
+        if not self.is_over and self.is_gone(message):
             self.finish(CLIENT_GONE)
         return message
 
     async def send(self, message: Message) -> Any:
         """The server's ``send``."""
-        is_last = not self._is_over and self.ends_with(message)
+        is_last = not self.is_over and self.ends_with(message)
         if is_last:
             self._answered()
         try:

@@ -41,36 +41,50 @@ class RouteIndex:
         router: the outermost router.
 
     Attributes:
+        router: the same.
+        count: so many routes it had when they were collected.
+        names: that requests have, by their endpoint's id; only of endpoints that are one route's, once it was given.
+        mounts_vary: whether an app of another kind is mounted below a parameter: of its prefix it only knows the value.
         unwanted: until when (monotonic ns) no request is to be reported, by the endpoint's id and the method, where
             only profiled ones are; only for endpoints that are one target's.
     """
 
     def __init__(self, router: Router) -> None:
-        self._router = router
-        self._routes = -1
+        self.router = router
+        self.count = -1
         self._built = 0
         self._targets: dict[int, list[Target]] = {}
-        self._mounts_vary = False
+        self.mounts_vary = False
+        self.names: dict[int, str] = {}
         self.unwanted: dict[tuple[int, str], int] = {}
 
-    @property
-    def mounts_vary(self) -> bool:
-        """Whether an app of another kind is mounted below a parameter: of its prefix it only knows the value."""
-        if len(self._router.routes) != self._routes:
-            self._build()
-        return self._mounts_vary
+    def refresh(self) -> None:
+        """The router has another number of routes now: collect them."""
+        # The identifiers stay those of the endpoints, since each target holds its own.
+        targets: dict[int, list[Target]] = {}
+        self._built = monotonic_ns()
+        self.count = len(self.router.routes)
+        _collect(targets, self.router, "", ())
+        self._targets = targets
+        self.names, self.unwanted = {}, {}  # endpoints may have become those of several targets
+        self.mounts_vary = any("{" in target.prefix for target in self._apps())
 
     def find(self, scope: Scope, head: Head) -> Target | None:
         """Where the request was routed to so far; None if nowhere yet."""
         endpoint = scope.get("endpoint")
         if endpoint is None:
             return None
-        if len(self._router.routes) != self._routes:
-            self._build()
+        if len(self.router.routes) != self.count:
+            self.refresh()
         targets = self._targets.get(id(endpoint)) or self._missed(endpoint)
         if not targets:
             return self._hidden(scope, head, endpoint)
         return targets[0] if len(targets) == 1 else _first_match(targets, scope, head) or targets[0]
+
+    def remember(self, endpoint: Any, name: str | None) -> None:
+        """Requests of that endpoint have this name, if they all have one and it is one route's."""
+        if name is not None and len(self._targets.get(id(endpoint), ())) == 1:
+            self.names[id(endpoint)] = name
 
     def not_wanted(self, endpoint: Any, method: str, until: int) -> None:
         """No request of that endpoint is to be reported before ``until`` (monotonic ns)."""
@@ -82,7 +96,7 @@ class RouteIndex:
     def _missed(self, endpoint: Any) -> list[Target] | None:
         """Apps may add routes while they run. Of an inner router that is seen by an endpoint that is missed."""
         if monotonic_ns() - self._built > REBUILT_EVERY:
-            self._build()
+            self.refresh()
         return self._targets.get(id(endpoint))
 
     def _hidden(self, scope: Scope, head: Head, endpoint: Any) -> Target | None:
@@ -92,16 +106,6 @@ class RouteIndex:
         if getattr(route, "endpoint", None) is endpoint:
             return Target((mount.prefix if mount else "") + route.path_format, Kind.ROUTE)
         return mount
-
-    def _build(self) -> None:
-        # The identifiers stay those of the endpoints, since each target holds its own.
-        targets: dict[int, list[Target]] = {}
-        self._built = monotonic_ns()
-        self._routes = len(self._router.routes)
-        _collect(targets, self._router, "", ())
-        self._targets = targets
-        self.unwanted = {}  # endpoints may have become those of several targets
-        self._mounts_vary = any("{" in target.prefix for target in self._apps())
 
     def _apps(self) -> list[Target]:
         return [target for targets in self._targets.values() for target in targets if target.kind is Kind.APP]

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test quick lint types check unit coverage docs test-oldest test-newest test-installed matrix before-release locks test-oap test-tools test-page pictures vendor test-suites test-processes test-agents test-hostile test-accuracy bench collector-load outages accuracy accuracy-short retention soak protocol settings release clean
+.PHONY: help setup demo test quick lint types check unit coverage docs test-oldest test-newest test-installed matrix before-release locks test-oap test-tools test-page pictures vendor test-suites test-release test-processes test-agents test-hostile test-accuracy bench collector-load outages accuracy accuracy-short retention soak protocol settings release clean
 
 help:
 	@echo "make demo      profile the three example apps through the embedded collector"
@@ -22,6 +22,7 @@ help:
 	@echo "make retention  does anything stay behind of requests sampled at 1 ms? each kind of server (half an hour)"
 	@echo "make soak      does anything grow or get lost while tasks and the backend come and go? (ten minutes)"
 	@echo "make test-processes  hundreds of forks, and every server in each of its ways (some minutes)"
+	@echo "make test-release  what CI has seen on one server or Python, on the others (some minutes)"
 	@echo "make test-agents  beside Datadog, New Relic, Elastic, OpenTelemetry, Sentry and others (downloads them; some minutes)"
 	@echo "make test-hostile  over 20,000 generated requests, answers and tasks: nobody sees a difference (ten minutes)"
 	@echo "make outages   what an outage of the backend costs requests, and whether anything is lost (some minutes)"
@@ -68,7 +69,7 @@ check: setup
 
 # Tests that wait for servers more than they compute run side by side; those that measure times or shares run alone.
 WORKERS ?= 3
-UNIT := not oap and not tools and not accuracy and not processes and not page and not installed and not agents
+UNIT := not oap and not tools and not accuracy and not processes and not page and not installed and not agents and not release
 
 unit: setup
 	$(BIN)/python -m pytest -m "$(UNIT) and not alone" -q -n $(WORKERS) --dist worksteal
@@ -96,7 +97,7 @@ matrix: setup
 	$(BIN)/nox
 
 # What CI has no time for: a release needs it as well (some hours).
-before-release: coverage test-processes test-agents test-hostile test-accuracy test-suites soak matrix
+before-release: coverage test-release test-processes test-agents test-hostile test-accuracy test-suites soak matrix
 
 locks: setup
 	PYTHONPATH=. $(BIN)/python scripts/locks.py
@@ -131,6 +132,9 @@ test-processes: setup
 
 test-agents: setup
 	$(BIN)/python -m pytest -m agents -q
+
+test-release: setup
+	$(BIN)/python -m pytest -m release -q -n 2 --dist worksteal
 
 # Twelve times as many generated cases as in `make test`, and other ones each time.
 CASES ?= 12

@@ -24,7 +24,8 @@ nox.options.sessions = ["unit", "types", "elsewhere", "installed"]
 OLDEST, NEWEST = PYTHONS[0], PYTHONS[-1]
 LIBRARIES = ("oldest", "newest")
 WORKERS = os.environ.get("WORKERS", "3")
-UNIT = "not oap and not tools and not accuracy and not processes and not page and not installed and not agents"
+UNIT = "not oap and not tools and not accuracy and not processes and not page and not installed"
+UNIT += " and not agents and not release"
 SIDE_BY_SIDE = ("-n", WORKERS, "--dist", "worksteal")
 
 #: The suites that meet the libraries: adapters, protocol, connections, the collector and its page.
@@ -48,6 +49,9 @@ NOT_PORTABLE = [
     "test_collector_kill.py::test_an_app_comes_back_after_a_kill_and_its_task_goes_on",
     "test_channel.py::test_a_thousand_attempts_leave_nothing_behind",
 ]
+
+#: What they measure is of no use while it is traced, or what they watch is tracing too.
+MEASURING = ("collector_load", "neighbours", "process_cost", "sample_cost")
 
 # A Python that is missing is said to be missing.
 os.environ["UV_PYTHON_DOWNLOADS"] = "never"
@@ -118,7 +122,8 @@ def coverage(session: nox.Session) -> None:
     session.env["PYTHONPATH"] = str(Path("tests/traced").resolve())
     session.run("coverage", "erase")
     # A test that fails only since all is slower while it is traced is no matter: `make unit` tells what fails.
-    ignored = ("--ignore=tests/page", "--ignore=tests/project")
+    paths = ["page", "project", *(f"test_{name}.py" for name in MEASURING)]
+    ignored = [f"--ignore=tests/{path}" for path in paths]
     traced = ("coverage", "run", "-m", "pytest", "-q", *ignored, *session.posargs)
     session.run(*traced, "-m", f"{UNIT} and not alone", *SIDE_BY_SIDE, success_codes=[0, 1])
     session.run(*traced, "-m", f"{UNIT} and alone", success_codes=[0, 1])

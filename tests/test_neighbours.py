@@ -15,7 +15,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.thread import _WorkItem
 from pathlib import Path
 from types import FrameType
@@ -45,8 +44,11 @@ ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ("coverage>=7.9", "pyinstrument>=5", "yappi>=1.6")
 #: In CI a missing one is a failure.
 VERSIONS = PYTHONS if os.environ.get("CI") else available()
+#: What CI has no time for: the tools on the other versions.
+RELEASE = pytest.mark.release
 
 
+@functools.cache
 def run(version: str) -> dict[str, Any]:
     """What came of all tools on one version of Python."""
     python = environment("neighbours", interpreter(version), *REQUIREMENTS)
@@ -57,17 +59,10 @@ def run(version: str) -> dict[str, Any]:
     return found
 
 
-@functools.cache
-def runs() -> dict[str, Future[dict[str, Any]]]:
-    """All versions at once: they mostly wait."""
-    pool = ThreadPoolExecutor(len(VERSIONS))
-    return {version: pool.submit(run, version) for version in VERSIONS}
-
-
 tools = pytest.mark.parametrize(
     ("version", "tool"),
     [
-        pytest.param(version, tool, id=f"{version}-{tool.name}")
+        pytest.param(version, tool, id=f"{version}-{tool.name}", marks=() if version == VERSIONS[-1] else RELEASE)
         for version in VERSIONS
         for tool in TOOLS
         if tuple(map(int, version.split("."))) >= tool.since
@@ -77,7 +72,7 @@ tools = pytest.mark.parametrize(
 
 @tools
 def test_a_tool_sees_beside_us_what_it_sees_without(version: str, tool: type[Tool]) -> None:
-    result = runs()[version].result()[tool.name]
+    result = run(version)[tool.name]
     assert "error" not in result, result["error"]
     without, beside = result["without"], result["beside"]
     assert beside["recorded"] == without["recorded"]
@@ -87,7 +82,7 @@ def test_a_tool_sees_beside_us_what_it_sees_without(version: str, tool: type[Too
 
 @tools
 def test_our_profile_shows_the_requests_own_functions_beside_it(version: str, tool: type[Tool]) -> None:
-    result = runs()[version].result()[tool.name]
+    result = run(version)[tool.name]
     assert result["missing"] == []
     # A slow tool makes the framework's part of the request longer, too: of some thirty samples that may be two.
     others = [stack for stack in result["stacks"] if not any(".own_" in line for line in stack)]

@@ -309,3 +309,68 @@ def test_what_is_ignored_is_not_reported(site: Callable[[str], Get], recorded: R
     for where in ("/", "/items/1", "/denied", "/items/1"):
         quiet(where, "GET")
     assert [segment.operation for segment in recorded.segments] == ["/", "/denied"]
+
+
+async def waits(_: Request) -> Response:
+    """Never answers."""
+    await asyncio.sleep(3600)
+    raise AssertionError("it was to be cancelled")
+
+
+def quiet_starlette(*routes: Route) -> Any:
+    """An app whose next request needs no span, since one has been there before."""
+    inner = Starlette(routes=[Route("/", lambda _: PlainTextResponse("ok")), *routes])
+    app = SWProfilerMiddleware(inner, service_name="shop", trace_report="profiled")
+    assert asyncio.run(acall(app, http("/"))).status == 200
+    return app
+
+
+def test_a_request_that_is_cancelled_is_reported_as_one_whose_client_is_gone(
+    recorded: Recorded, spans: list[EntrySpan]
+) -> None:
+    app = quiet_starlette(Route("/waits", waits))
+
+    async def cancelled() -> None:
+        task = asyncio.create_task(acall(app, http("/waits")))
+        await asyncio.sleep(0.01)
+        assert [span.path for span in spans] == ["/"]
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancelled())
+    assert (recorded.last.operation, recorded.last.is_error) == ("/waits", False)
+    assert ("http.status_code", "499") in recorded.last.tags
+
+
+@pytest.mark.parametrize("odd", [{"path": None}, {"root_path": 7}, {"method": None}, {"method": 7}], ids=str)
+def test_a_scope_that_is_not_as_asgi_has_it_is_the_apps_matter(recorded: Recorded, odd: dict[str, Any]) -> None:
+    app = quiet_starlette()
+    inner, app.app = app.app, answers
+    scope = {**http("/"), **odd}
+    assert asyncio.run(acall(app, scope)).body == b"any"
+    del scope["method"]
+    assert asyncio.run(acall(app, scope)).body == b"any"
+    app.app = inner
+    assert asyncio.run(acall(app, http("/"))).status == 200
+    assert [segment.operation for segment in recorded.segments] == ["/"]
+
+
+async def answers(scope: Any, receive: Any, send: Any) -> None:
+    """An app that looks at nothing."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"any"})
+
+
+def test_a_message_that_is_none_is_the_servers_matter(recorded: Recorded) -> None:
+    async def odd(scope: Any, receive: Any, send: Any) -> None:
+        await send(None)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    sent: list[Any] = []
+    app = quiet_starlette()
+    app.app = odd
+    asyncio.run(app(http("/"), send, send))
+    assert sent == [None]

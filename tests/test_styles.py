@@ -57,6 +57,8 @@ STYLES = {
     "uvicorn-uvloop": ("websocket", *STREAMS),
     "hypercorn": ("websocket", *STREAMS, "django-stream-async"),
 }
+#: The others answer in the same ways: a release tests them.
+IN_CI = ("gunicorn-gthread", "gunicorn-gevent", "uvicorn")
 
 
 class Profiled(NamedTuple):
@@ -175,7 +177,12 @@ def found(collector: Collector, task_id: str) -> list[Profiled]:
 
 
 styles = pytest.mark.parametrize(
-    ("kind", "style"), [(kind, style) for kind, of_kind in STYLES.items() for style in of_kind]
+    ("kind", "style"),
+    [
+        pytest.param(kind, style, marks=() if kind in IN_CI else pytest.mark.release)
+        for kind, of_kind in STYLES.items()
+        for style in of_kind
+    ],
 )
 
 
@@ -209,7 +216,14 @@ def own_share(requests: Sequence[Profiled]) -> float:
     return len(own) / max(len(snapshots), TAKEN * ticks)
 
 
-@pytest.mark.parametrize("kind", [kind for kind, of_kind in STYLES.items() if "websocket" in of_kind])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=() if kind in IN_CI else pytest.mark.release)
+        for kind, of_kind in STYLES.items()
+        if "websocket" in of_kind
+    ],
+)
 def test_only_websockets_that_are_to_be_analysed_count_in_metrics(kind: str) -> None:
     for style in set(SOCKETS) & set(STYLES[kind]):
         skips = {span.skip_analysis for segment, _ in profiles(kind)[style] for span in segment.spans}

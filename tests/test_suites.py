@@ -15,7 +15,7 @@ import pytest
 from tests.suites.__main__ import Comparison, table
 from tests.suites.suite import Run, Suite
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.release]
 
 ROOT = Path(__file__).resolve().parent.parent
 PLUGIN = ROOT / "tests" / "suites"

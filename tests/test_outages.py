@@ -24,6 +24,9 @@ from tests.outages import OUTAGES, Scene
 from tests.reports import Probe, segment, snapshot
 from tests.waiting import eventually
 
+# What is measured here is time, and all outages of the module take theirs at once.
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).resolve().parent.parent
 #: Long enough for the pauses to have grown to their longest.
 LASTS = 5.0

@@ -158,18 +158,19 @@ def measure(kind: str, count: int, depth: int, pause: float) -> Cost:
         used = time.thread_time_ns() - began
         assert seen.stack is not None
         assert len(seen.stack) >= depth, f"{len(seen.stack)} frames are seen"
-        time.sleep(pause)
+        _pass(pause)
         return used / 1000
 
     one, other = (SegmentProfiler(context, span) for span in (requests.spans[count // 2], requests.spans[-1]))
     costs = [look(one) for _ in range(LOOKS)]
     later, first = costs[WARMING:], look(other)
     spent = _clocks(lambda: look(one))
-    return Cost(costs[0], first, statistics.median(later), statistics.fmean(later), max(later), spent, _walk(depth))
+    walk = _walk(depth, pause)
+    return Cost(costs[0], first, statistics.median(later), statistics.fmean(later), max(later), spent, walk)
 
 
-def _walk(depth: int) -> float:
-    """What the walk of 2021 takes at that depth, µs; the median."""
+def _walk(depth: int, pause: float) -> float:
+    """What the walk of 2021 takes at that depth, µs; the median. Between two of them as much time passes."""
     [span] = Requests("thread", 1, depth).spans
     costs = []
     for _ in range(LOOKS):
@@ -178,7 +179,14 @@ def _walk(depth: int) -> float:
         stack = [f"{line.filename}.{line.name}: {line.lineno}" for line in traceback.extract_stack(frame)]
         costs.append((time.thread_time_ns() - began) / 1000)
         assert len(stack) >= depth, f"{len(stack)} frames are seen"
+        _pass(pause)
     return statistics.median(costs[WARMING:])
+
+
+def _pass(seconds: float) -> None:
+    """So much time; none at all without a call of the system."""
+    if seconds:
+        time.sleep(seconds)
 
 
 def _clocks(look: Callable[[], object]) -> float:

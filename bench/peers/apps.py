@@ -176,13 +176,19 @@ def _wsgi_requests(app: Any, count: int) -> list[int]:
 def _asgi_requests(app: Any, at_once: int) -> Run:
     loop = asyncio.new_event_loop()
 
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
+    gone = asyncio.Event()  # no client ever is
 
     async def one_by_one(count: int) -> list[int]:
         times = []
         for _ in range(count):
             sent: list[Any] = []
+            asked: list[None] = []
+
+            async def receive(asked: list[None] = asked) -> dict[str, Any]:
+                if asked:
+                    await gone.wait()
+                asked.append(None)
+                return {"type": "http.request", "body": b"", "more_body": False}
 
             async def send(message: Any, sent: list[Any] = sent) -> None:
                 sent.append(message)

@@ -770,10 +770,27 @@ def test_with_nothing_to_do_the_loop_turns_less_often(backend: Backend, reporter
     time.sleep(1.5)  # of 0.05 s each: more than it takes to become idle
     assert turns(1.0) <= 6
     probe.has_task = True
+    loop.wake()  # as the answer does that a task comes with: the loop is at work then
     time.sleep(0.3)
     assert turns(1.0) >= 10, "a task is to begin and end in time"
     probe.has_task = False
     time.sleep(1.5)
+    took: list[float] = []
+    for number in range(1, 6):
+        began = time.monotonic()
+        loop.segments.add(segment(number))
+        backend.wait(lambda: len(backend.segments()) == len(took) + 1, timeout=2)
+        took.append(time.monotonic() - began)
+    assert min(took[1:]) < 0.1, "after a request, others may come"
+
+
+def test_while_nothing_is_due_the_loop_does_not_look_for_something(backend: Backend, reporter: MakeReporter) -> None:
+    probe = Probe()
+    loop = reporter(probe, heartbeat_period=1.0, profile_task_query_interval=600)
+    backend.wait(lambda: bool(backend.calls(KEEP_ALIVE) and backend.calls(QUERY)))
+    time.sleep(0.2)
+    heard, turns = len(backend.calls(KEEP_ALIVE)), probe.turns
+    backend.wait(lambda: len(backend.calls(KEEP_ALIVE)) >= heard + 3, timeout=10)
+    assert probe.turns - turns <= 10, "a heartbeat takes a turn or two, and the others would be some 50"
     loop.segments.add(segment(1))
     backend.wait(lambda: len(backend.segments()) == 1, timeout=2)
-    assert turns(0.5) >= 5, "after a request, others may come"

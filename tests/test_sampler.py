@@ -424,7 +424,8 @@ def test_the_switch_interval_is_short_while_a_slot_is_taken_and_put_back_after()
         end(second)
         sampled.settle()
         wait_until(lambda: sys.getswitchinterval() == before)
-        assert seen == [pytest.approx(0.0007)] * 2
+        short, sharp = pytest.approx(0.0007), pytest.approx(SHARP)  # the second one right before a tick
+        assert all(interval in (short, sharp) for interval in seen), seen
 
 
 def test_the_switch_interval_stays_short_for_a_request_that_the_thread_has_not_seen_yet(

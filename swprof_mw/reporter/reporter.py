@@ -163,8 +163,8 @@ class Reporter:
     def _run(self) -> None:
         try:
             while self._stop_at is None:
-                self._wake.acquire(True, self._until_turn())
-                self._turn()
+                if self._wake.acquire(True, self._until_turn()) or not self._is_calm():
+                    self._turn()
             self._drain()
         finally:
             if self._agenda is not None:
@@ -175,8 +175,22 @@ class Reporter:
         agenda = self._agenda
         if agenda is None:
             return FLUSH_INTERVAL
-        idle = agenda.idle >= _IDLE_TURNS
-        return min(agenda.wait, FLUSH_INTERVAL * _IDLE_INTERVALS if idle else FLUSH_INTERVAL)
+        interval = FLUSH_INTERVAL * _IDLE_INTERVALS if agenda.idle >= _IDLE_TURNS else FLUSH_INTERVAL
+        calm = agenda.calm_until - monotonic_ns()
+        return min(calm / _NS if calm > 0 else agenda.wait, interval)
+
+    def _is_calm(self) -> bool:
+        """Whether a turn would find nothing to do.
+
+        It would take its time for that: after half a second nothing of it is in the processor's caches any more.
+        """
+        agenda = self._agenda
+        if agenda is None or self._arrivals or len(self.segments) or len(self.snapshots) or len(self.finishes):
+            return False
+        if monotonic_ns() >= agenda.calm_until:
+            return False
+        agenda.idle += 1
+        return True
 
     @guarded("reporting")
     def _turn(self) -> None:

@@ -54,6 +54,11 @@ class Troubles:
             whole = kind in (_NOT_THERE, _UNTRUSTED)
             self._over[kind] = (monotonic_ns(), address, "answers" if whole else f"takes {method}")
 
+    @property
+    def any(self) -> bool:
+        """Whether there is one, or one is over whose end has not been logged yet."""
+        return bool(self._kinds or self._over)
+
     def settle(self) -> None:
         """Log the end of what has been over for a while. Called often."""
         for kind, (since, address, does) in tuple(self._over.items()):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import builtins
 import errno
+import functools
 import os
 import platform
 import sys
@@ -42,7 +43,9 @@ def _without_proc(function: Callable[..., Any]) -> Callable[..., Any]:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return function(path, *arguments, **options)
 
-    return call
+    return functools.partial(
+        call
+    )  # no function: Python 3.10 has it in a class of pathlib's, where one would be a method
 
 
 for module, names in MISSING.items():

@@ -14,7 +14,7 @@ from bench.process_cost import MOST_FIRST, MOST_IDLE, MOST_IMPORT
 
 pytestmark = pytest.mark.alone
 
-ROUNDS = 5
+ROUNDS = 8
 #: Seconds without a request.
 IDLE = 5
 #: MB; 60 % of the least that the official agent has been measured to add.

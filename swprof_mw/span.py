@@ -148,12 +148,7 @@ class EntrySpan(ProfiledSpan):
     def route_known(self, name: str) -> None:
         """The router found a route whose requests have this ``name``; as ``route`` of it, where nothing is mounted."""
         self.is_routed = True
-        if self.endpoint or self._fixed or self.ended:
-            self._name(name)
-            return
-        self.endpoint = name
-        if self._service.tasks.current is not None:
-            self._service.tasks.profiling_recheck(self, name)
+        self._name(name)
 
     def known(self, template: str) -> str | None:
         """The name of a route that was named before; None also where a name depends on more than the route."""
@@ -199,8 +194,8 @@ class EntrySpan(ProfiledSpan):
         try:
             self.ended = True
             # Inactive first, then the time: a snapshot that is later than the end is dropped by its time.
-            # As `leave` does it, without its call.
-            self.frame = self.task = self.greenlet = None
+            if self.frame is not None:
+                self.leave()
             self._end = self._end or monotonic_ns()
             profiler = self.profiler
             if profiler is not None:

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from websockets.sync.client import connect
@@ -176,13 +176,13 @@ def found(collector: Collector, task_id: str) -> list[Profiled]:
     ]
 
 
+def case(kind: str, *style: str) -> Any:
+    """A parameter of a test: for CI, or for a release only."""
+    return pytest.param(kind, *style, marks=() if kind in IN_CI else pytest.mark.release)
+
+
 styles = pytest.mark.parametrize(
-    ("kind", "style"),
-    [
-        pytest.param(kind, style, marks=() if kind in IN_CI else pytest.mark.release)
-        for kind, of_kind in STYLES.items()
-        for style in of_kind
-    ],
+    ("kind", "style"), [case(kind, style) for kind, of_kind in STYLES.items() for style in of_kind]
 )
 
 
@@ -216,14 +216,7 @@ def own_share(requests: Sequence[Profiled]) -> float:
     return len(own) / max(len(snapshots), TAKEN * ticks)
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param(kind, marks=() if kind in IN_CI else pytest.mark.release)
-        for kind, of_kind in STYLES.items()
-        if "websocket" in of_kind
-    ],
-)
+@pytest.mark.parametrize("kind", [case(kind) for kind, of_kind in STYLES.items() if "websocket" in of_kind])
 def test_only_websockets_that_are_to_be_analysed_count_in_metrics(kind: str) -> None:
     for style in set(SOCKETS) & set(STYLES[kind]):
         skips = {span.skip_analysis for segment, _ in profiles(kind)[style] for span in segment.spans}

@@ -83,15 +83,18 @@ class RouteIndex:
 
     def remember(self, endpoint: Any, name: str | None) -> None:
         """Requests of that endpoint have this name, if they all have one and it is one route's."""
-        if name is not None and len(self._targets.get(id(endpoint), ())) == 1:
+        if name is not None and self._is_one_target_s(endpoint):
             self.names[id(endpoint)] = name
 
     def not_wanted(self, endpoint: Any, method: str, until: int) -> None:
         """No request of that endpoint is to be reported before ``until`` (monotonic ns)."""
-        if len(self._targets.get(id(endpoint), ())) == 1:
+        if self._is_one_target_s(endpoint):
             if len(self.unwanted) >= _UNWANTED:
                 self.unwanted.clear()
             self.unwanted[id(endpoint), method] = until
+
+    def _is_one_target_s(self, endpoint: Any) -> bool:
+        return len(self._targets.get(id(endpoint), ())) == 1
 
     def _missed(self, endpoint: Any) -> list[Target] | None:
         """Apps may add routes while they run. Of an inner router that is seen by an endpoint that is missed."""

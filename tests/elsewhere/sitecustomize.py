@@ -43,9 +43,8 @@ def _without_proc(function: Callable[..., Any]) -> Callable[..., Any]:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return function(path, *arguments, **options)
 
-    return functools.partial(
-        call
-    )  # no function: Python 3.10 has it in a class of pathlib's, where one would be a method
+    # No function: Python 3.10 has it in a class of pathlib's, where one would be a method.
+    return functools.partial(call)
 
 
 for module, names in MISSING.items():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import logging
+import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -757,40 +759,74 @@ def _spans(message: Any) -> list[Any]:
     return [span for each in message.segments for span in each.spans]
 
 
-def test_with_nothing_to_do_the_loop_turns_less_often(backend: Backend, reporter: MakeReporter) -> None:
-    probe = Probe()
-    loop = reporter(probe)
-    backend.wait(lambda: len(backend.calls(QUERY)) == 1)
-
-    def turns(seconds: float) -> int:
-        before = probe.turns
-        time.sleep(seconds)
-        return probe.turns - before
-
-    time.sleep(1.5)  # of 0.05 s each: more than it takes to become idle
-    assert turns(1.0) <= 6
-    probe.has_task = True
-    loop.wake()  # as the answer does that a task comes with: the loop is at work then
-    time.sleep(0.3)
-    assert turns(1.0) >= 10, "a task is to begin and end in time"
-    probe.has_task = False
-    time.sleep(1.5)
-    took: list[float] = []
-    for number in range(1, 6):
-        began = time.monotonic()
-        loop.segments.add(segment(number))
-        backend.wait(lambda: len(backend.segments()) == len(took) + 1, timeout=2)
-        took.append(time.monotonic() - began)
-    assert min(took[1:]) < 0.1, "after a request, others may come"
-
-
-def test_while_nothing_is_due_the_loop_does_not_look_for_something(backend: Backend, reporter: MakeReporter) -> None:
+def test_an_idle_loop_sleeps_until_there_is_a_reason(backend: Backend, reporter: MakeReporter) -> None:
     probe = Probe()
     loop = reporter(probe, heartbeat_period=1.0, profile_task_query_interval=600)
     backend.wait(lambda: bool(backend.calls(KEEP_ALIVE) and backend.calls(QUERY)))
     time.sleep(0.2)
     heard, turns = len(backend.calls(KEEP_ALIVE)), probe.turns
     backend.wait(lambda: len(backend.calls(KEEP_ALIVE)) >= heard + 3, timeout=10)
-    assert probe.turns - turns <= 10, "a heartbeat takes a turn or two, and the others would be some 50"
-    loop.segments.add(segment(1))
-    backend.wait(lambda: len(backend.segments()) == 1, timeout=2)
+    assert probe.turns - turns <= 4, "a heartbeat takes one turn, and looking for work took twenty a second"
+    probe.has_task = True
+    loop.wake()  # as the answer does that a task comes with: the loop is at work then
+    time.sleep(0.3)
+    turns = probe.turns
+    time.sleep(1.0)
+    assert probe.turns - turns >= 10, "a task is to begin and end in time"
+
+
+class _Alarm:
+    """A loop's alarm that counts how often it is waited for."""
+
+    def __init__(self, lock: Any) -> None:
+        self.waits = 0
+        self._lock = lock
+        self.release = lock.release
+
+    def acquire(self, blocking: bool, timeout: float) -> bool:
+        self.waits += 1
+        return bool(self._lock.acquire(blocking, timeout))
+
+
+def test_an_idle_loop_does_not_wake_up(backend: Backend, reporter: MakeReporter) -> None:
+    loop = reporter(heartbeat_period=600, profile_task_query_interval=600)
+    loop._wake = alarm = _Alarm(loop._wake)
+    loop.join(Probe())
+    backend.wait(lambda: len(backend.calls(QUERY)) == 1)
+    time.sleep(1.5)  # of 0.05 s each: more than it may take to become idle
+    waits = alarm.waits
+    time.sleep(1.0)
+    assert alarm.waits == waits > 0
+
+
+def test_what_is_queued_wakes_a_loop_that_sleeps(backend: Backend, reporter: MakeReporter) -> None:
+    loop = reporter(Probe(), heartbeat_period=600, profile_task_query_interval=600)
+    backend.wait(lambda: len(backend.calls(QUERY)) == 1)
+    for number in range(1, 6):
+        time.sleep(0.3)  # of 0.05 s each: it sleeps
+        loop.segments.add(segment(number))
+        backend.wait(lambda: len(backend.segments()) == loop.segments.sent == number, timeout=2)  # noqa: B023
+    time.sleep(0.3)
+    loop.snapshots.add(snapshot(1))
+    backend.wait(lambda: len(backend.messages(SNAPSHOTS)) == 1, timeout=2)
+
+
+def test_nothing_stays_behind_that_is_queued_while_the_loop_goes_to_sleep(
+    backend: Backend, reporter: MakeReporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reporter_module, "FLUSH_INTERVAL", 0.0005)
+    monkeypatch.setattr("swprof_mw.reporter.agenda._SHORTEST_WAIT", 0.0)
+    loop = reporter(Probe(), heartbeat_period=600, profile_task_query_interval=600)
+    backend.wait(lambda: len(backend.calls(QUERY)) == 1)
+
+    def add(first: int) -> None:
+        for number in range(first, first + 500):
+            loop.segments.add(segment(number))
+            time.sleep(random.random() * 0.002)
+
+    adding = [threading.Thread(target=add, args=(first,)) for first in (0, 500)]
+    for each in adding:
+        each.start()
+    for each in adding:
+        each.join()
+    backend.wait(lambda: sorted(ids(backend)) == list(range(1_000)), timeout=2)

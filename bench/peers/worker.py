@@ -130,7 +130,7 @@ def process(options: argparse.Namespace) -> Iterator[dict[str, float]]:
 
     ``first``: the first request, ms. ``memory``, MB, and ``threads``: after some thousands of them, all reported.
     ``reported``: the share of them that the backend has heard of. ``idle``: the share of a processor that is used
-    while nothing is asked for; ``calm``: that of the median second.
+    while nothing is asked for.
     """
     imported = _imported(options.variant, options.framework)
     for module in _FRAMEWORKS[options.framework]:
@@ -143,19 +143,17 @@ def process(options: argparse.Namespace) -> Iterator[dict[str, float]]:
     gc.collect()
     with open("/proc/self/statm") as statm:
         memory = int(statm.read().split()[1]) * _PAGE
-    seconds = [_used_in(1.0) for _ in range(options.idle)]
     yield {
         **imported,
         "first": first / 1e6,
         "memory": memory / 1e6,
         "threads": len(os.listdir("/proc/self/task")),
         "reported": reported,
-        "idle": statistics.fmean(seconds),
-        "calm": statistics.median(seconds),
+        "idle": _used_in(options.idle),
     }
 
 
-def _used_in(seconds: float) -> float:
+def _used_in(seconds: int) -> float:
     """The share of a processor that the process uses meanwhile."""
     before = time.process_time_ns()
     time.sleep(seconds)

@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from swprof_mw import native
-from swprof_mw.clock import monotonic_ns
 from swprof_mw.failures import guarded
 from swprof_mw.records import Ended, Finish, Snapshot
 from swprof_mw.reporter.channel import Connection, Interrupted, Refused, Unavailable, Untrusted
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 
 #: Turns do not follow each other faster, seconds.
 _SHORTEST_WAIT = 0.02
-_LONGEST_CALM = 3_600.0
-_NS = 1_000_000_000
 
 
 class Agenda:
@@ -38,8 +35,7 @@ class Agenda:
 
     Attributes:
         calls: how many were begun.
-        idle: so many turns there was nothing to send and no task.
-        calm_until: until when (monotonic ns) there is nothing to do, unless something is queued or somebody new comes.
+        is_calm: whether there is nothing to do until ``wait`` is over, unless something is queued or somebody comes.
     """
 
     def __init__(
@@ -51,8 +47,7 @@ class Agenda:
         plain: bool = False,
     ) -> None:
         self.calls = 0
-        self.idle = 0
-        self.calm_until = 0
+        self.is_calm = False
         self._config = config
         self._calling = calling
         self._seconds_left = seconds_left
@@ -87,18 +82,12 @@ class Agenda:
 
     def turn(self) -> None:
         """Do what is due; if the backend turns out not to be there, once more at each other address."""
-        self.calm_until = 0
         tasks = [_process(instance) for instance in self._instances]
-        self.idle = 0 if any(tasks) or any(len(queue.outbox) for queue in self._queues) else self.idle + 1
         self._troubles.settle()
         for _ in range(self._connection.choices):
-            if self._connection.wait:
-                return
-            if not self._attend():
+            if self._connection.wait or not self._attend():
                 break
-        if self.idle and not self._troubles.any:
-            due = min((job.wait for job in self._jobs if job not in self._queues), default=0.0)
-            self.calm_until = monotonic_ns() + int(min(due, _LONGEST_CALM) * _NS)
+        self.is_calm = not any(tasks) and not self._troubles.unsettled
 
     def drain(self) -> None:
         """Send what is queued, in the seconds left: at each address once, and at a single one twice."""

@@ -19,19 +19,20 @@ class Outbox(Generic[T]):
 
     Args:
         limit: items kept at the most, those in the batch included; further ones are dropped and counted.
-        on_plenty: called when so many are kept that they are to be sent at once.
+        rouse: called when ``rouse_at`` items are kept.
 
     Attributes:
-        plenty: so many. Fewer may wait a while: larger batches cost less.
+        plenty: so many are to be sent at once. Fewer may wait a while: larger batches cost less.
+        rouse_at: as many, or 1 while whoever sends them sleeps until there is one.
         dropped: items that found it full, and those that were left when the process ended.
         refused: items that the backend will not take, or that cannot be encoded.
         sent: items that were taken by the backend.
     """
 
-    def __init__(self, limit: int, on_plenty: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, limit: int, rouse: Callable[[], object] = lambda: None) -> None:
         self._limit = limit
-        self._on_plenty = on_plenty
-        self.plenty = max(limit // _PART, 1)
+        self._rouse = rouse
+        self.plenty = self.rouse_at = max(limit // _PART, 1)
         self._items: deque[T] = deque()
         self._batch: list[T] = []
         self.dropped = 0
@@ -48,8 +49,8 @@ class Outbox(Generic[T]):
             self.dropped += 1
             return False
         self._items.append(item)
-        if kept == self.plenty:
-            self._on_plenty()
+        if kept == self.rouse_at:
+            self._rouse()
         return True
 
     def batch(self, size: int) -> list[T]:

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 #: What is queued is sent so often, seconds: the backend itself shows it about two seconds later.
 FLUSH_INTERVAL = 0.5
-#: After so many turns without anything to do, the loop turns only each so many intervals.
-_IDLE_TURNS = 20
-_IDLE_INTERVALS = 4
+_LONGEST_SLEEP = 3_600.0
 _FINISHES = 1_000
 _NS = 1_000_000_000
 
@@ -163,34 +161,39 @@ class Reporter:
     def _run(self) -> None:
         try:
             while self._stop_at is None:
-                if self._wake.acquire(True, self._until_turn()) or not self._is_calm():
-                    self._turn()
+                self._rest()
+                self._turn()
             self._drain()
         finally:
             if self._agenda is not None:
                 self._agenda.close()
             self._done.release()
 
-    def _until_turn(self) -> float:
+    def _rest(self) -> None:
+        """Until the next turn: an interval, for more to be queued meanwhile; if nothing is, until there is a reason."""
         agenda = self._agenda
-        if agenda is None:
-            return FLUSH_INTERVAL
-        interval = FLUSH_INTERVAL * _IDLE_INTERVALS if agenda.idle >= _IDLE_TURNS else FLUSH_INTERVAL
-        calm = agenda.calm_until - monotonic_ns()
-        return min(calm / _NS if calm > 0 else agenda.wait, interval)
+        wait = FLUSH_INTERVAL if agenda is None else agenda.wait
+        woken = self._wake.acquire(True, min(wait, FLUSH_INTERVAL))
+        if not woken and wait > FLUSH_INTERVAL and agenda is not None and agenda.is_calm:
+            self._sleep(wait - FLUSH_INTERVAL)
 
-    def _is_calm(self) -> bool:
-        """Whether a turn would find nothing to do.
+    def _sleep(self, seconds: float) -> None:
+        """So long, unless something is queued.
 
-        It would take its time for that: after half a second nothing of it is in the processor's caches any more.
+        To look for work now and then would cost more than all else that an idle process does: nothing of the loop is in
+        the processor's caches any more when it wakes.
         """
-        agenda = self._agenda
-        if agenda is None or self._arrivals or len(self.segments) or len(self.snapshots) or len(self.finishes):
-            return False
-        if monotonic_ns() >= agenda.calm_until:
-            return False
-        agenda.idle += 1
-        return True
+        for outbox in (self.segments, self.snapshots, self.finishes):
+            outbox.rouse_at = 1
+        if not self._queued:
+            self._wake.acquire(True, min(seconds, _LONGEST_SLEEP))
+        for outbox in (self.segments, self.snapshots, self.finishes):
+            outbox.rouse_at = outbox.plenty
+
+    @property
+    def _queued(self) -> int:
+        """How much waits to be sent, of all kinds."""
+        return len(self.segments) + len(self.snapshots) + len(self.finishes)
 
     @guarded("reporting")
     def _turn(self) -> None:
@@ -202,7 +205,7 @@ class Reporter:
 
     @guarded("the last report")
     def _drain(self) -> None:
-        if len(self.segments) + len(self.snapshots) + len(self.finishes):
+        if self._queued:
             self._planned().drain()
 
     def _planned(self) -> Agenda:

@@ -55,9 +55,9 @@ class Troubles:
             self._over[kind] = (monotonic_ns(), address, "answers" if whole else f"takes {method}")
 
     @property
-    def any(self) -> bool:
-        """Whether there is one, or one is over whose end has not been logged yet."""
-        return bool(self._kinds or self._over)
+    def unsettled(self) -> bool:
+        """Whether one is over whose end has not been logged yet."""
+        return bool(self._over)
 
     def settle(self) -> None:
         """Log the end of what has been over for a while. Called often."""

@@ -18,8 +18,9 @@ _TOKEN = re.compile(
     r"""
       (?P<escape> \\ (?P<escaped>.) )
     | (?P<set> \[ \^? \]? (?:\\.|[^\]\\])* \] )
+    | (?P<unclosed> \[ (?:\\.|[^\]\\])* \\? \Z )
     | (?P<reference> \(\?P= (?P<referred>\w+) \) )
-    | (?P<nothing> [\^$] | \(\?\# [^)]* \) | \(\? [aiLmsux]+ \) )
+    | (?P<nothing> [\^$] | \(\?\# [^)]* (?:\)|\Z) | \(\? [aiLmsux]+ \) )
     | (?P<named> \(\?P< (?P<name>\w+) > )
     | (?P<look> \(\? <? [=!] )
     | (?P<group> \(\? (?: [aiLmsux-]* : | > ) )

@@ -86,7 +86,7 @@ class SWProfilerMiddleware:
             request.finish(CLIENT_GONE)
             raise
         finally:
-            request.leave()
+            request.span.deactivate(request.token)
 
     def _quiet(self, framework: Framework, scope: Scope, send: Send) -> QuietRequest | None:
         """The request that begins, if it needs no span; what is not as it mostly is has one."""

@@ -31,6 +31,8 @@ class Request(Head, Exchange):
 
     Attributes:
         scope: what the app is to be called with.
+        span: the request's.
+        token: for ``span.deactivate``, once the app has returned or raised.
         is_over: whether its span has ended, or is about to.
 
     Raises:
@@ -51,7 +53,7 @@ class Request(Head, Exchange):
     def begin(self, framework: Framework, span: Span, frame: FrameType) -> None:
         """The app, which is a ``framework``, is called now, as ``span``, inside of ``frame``, a coroutine's."""
         self._framework = framework
-        self._span = span
+        self.span = span
         if span.wants_route or framework.mounts_vary:
             self.scope = scope_for(framework, span, self.scope, self) or self.scope
             self._is_watched = type(self.scope) is WatchedScope
@@ -60,12 +62,8 @@ class Request(Head, Exchange):
             span.enter_task(frame, current_task(loop), loop)
         except RuntimeError:  # a loop that is not asyncio's: found while it runs only
             span.enter(frame)
-        # At last: whoever activates it has to call `leave`.
-        self._token: Any = span.activate()
-
-    def leave(self) -> None:
-        """The app has returned or raised."""
-        self._span.deactivate(self._token)
+        # At last: whoever activates it has to deactivate it.
+        self.token: Any = span.activate()
 
     def finish(self, otherwise: int) -> None:
         """The request is over, if it was not before; ``otherwise`` is its status where the app gave none."""
@@ -73,14 +71,14 @@ class Request(Head, Exchange):
             return
         self.is_over = True
         if not self._is_named:
-            self._name()
+            name(self._framework, self.span, self.scope, self)
         if self.is_long_lived:
-            self._span.mark_long_lived()
-        self._span.end(self.status or otherwise)
+            self.span.mark_long_lived()
+        self.span.end(self.status or otherwise)
 
     def fail(self, error: Exception) -> None:
         """The app raised ``error``."""
-        self._span.error(error)
+        self.span.error(error)
         self.finish(FAILED)
 
     async def receive(self) -> Message:
@@ -98,7 +96,11 @@ class Request(Head, Exchange):
         """The server's ``send``."""
         is_last = not self.is_over and self.ends_with(message)
         if is_last:
-            self._answered()
+            # The middleware further out, if there is one, ends the request with this very message.
+            self._is_named = True
+            name(self._framework, self.span, self.scope, self)
+            if self.status >= FAILED:
+                self._note_failure()
         try:
             result = await self._send(message)
         except OSError:  # it is how a server says that the client is gone
@@ -117,20 +119,12 @@ class Request(Head, Exchange):
         if type(self.scope) is WatchedScope:
             self.scope.refresh()
 
-    def _answered(self) -> None:
-        """The last message is about to be handed on.
+    def _note_failure(self) -> None:
+        """The answer to a request that has failed is about to be handed on.
 
-        The name is needed now: the middleware further out, if there is one, ends the request with this very message.
+        A framework that answers for a failed view does so while it handles the exception. What it raises after that, if
+        anything, comes when the request is over.
         """
-        if not self._is_named:
-            self._name()
-        # A framework that answers for a failed view does so while it handles the exception. What it raises after
-        # that, if anything, comes when the request is over.
-        if self.status >= FAILED:
-            kind, error, _ = sys.exc_info()
-            if error is not None and issubclass(kind or object, Exception):  # not asked itself: it may fail at that
-                self._span.error(error)
-
-    def _name(self) -> None:
-        self._is_named = True
-        name(self._framework, self._span, self.scope, self)
+        kind, error, _ = sys.exc_info()
+        if error is not None and issubclass(kind or object, Exception):  # not asked itself: it may fail at that
+            self.span.error(error)

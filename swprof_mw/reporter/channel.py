@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 DEADLINE = 4.0
 #: Where there is another address to go to, a call is given up earlier, seconds.
 _DEADLINE_OF_SEVERAL = 3.0
-_LONGEST_PAUSE = 3.0
+_LONGEST_PAUSE = 2.0
 #: All addresses but the one that is back may be black holes: to find it they all get so long to connect, seconds.
 _ROUND = 3.0
 _LEAST_TO_CONNECT = 1.0

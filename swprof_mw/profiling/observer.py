@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from swprof_mw.clock import monotonic_ns
@@ -10,7 +11,6 @@ from swprof_mw.failures import guarded
 from swprof_mw.native import get_ident
 from swprof_mw.profiling.activity import WAITS, WORKED, Activity, Doing, held_up
 from swprof_mw.profiling.clocks import ThreadClocks
-from swprof_mw.profiling.locate.collection import NoCollection
 from swprof_mw.profiling.locate.locator import Locator
 from swprof_mw.profiling.locate.look import Look, Sample
 from swprof_mw.profiling.locate.strand import ON_THREAD
@@ -19,6 +19,9 @@ from swprof_mw.profiling.stacks import Stacks
 if TYPE_CHECKING:
     from swprof_mw.profiling.locate.place import Place
     from swprof_mw.profiling.profiler import SegmentProfiler
+
+#: Of a profiler. Done for each look, most of which have nothing else to do.
+_DUE, _PERIOD = attrgetter("due"), attrgetter("period")
 
 
 class Observation(NamedTuple):
@@ -87,20 +90,19 @@ class Observer:
 
     def observe(self, due: Collection[SegmentProfiler]) -> list[Observation]:
         """Look at these requests. What they do, and their texts, are found out only when all were seen."""
-        was_due = max(profiler.due for profiler in due)
+        was_due = max(map(_DUE, due))
         late = monotonic_ns() - was_due
         seen: list[tuple[SegmentProfiler, int, Sample | None]] = []
-        with NoCollection():
-            look = self._locator.look()
-            try:
-                for profiler in due:
-                    sample = self._locate(look, profiler)
-                    seen.append((profiler, monotonic_ns(), sample))
-            finally:
-                # Its frames are the app's, with all their variables: not a moment longer than needed.
-                del look
+        look = self._locator.look()
+        try:
+            for profiler in due:
+                sample = self._locate(look, profiler)
+                seen.append((profiler, monotonic_ns(), sample))
+        finally:
+            # Its frames are the app's, with all their variables: not a moment longer than needed.
+            del look
         # Not before: it reads a file, and lets others have the GIL.
-        still = late > min(profiler.period for profiler in due) and self._activity.stood_still(was_due)
+        still = late > min(map(_PERIOD, due)) and self._activity.stood_still(was_due)
         doing = self._activity.look(self._threads(seen), late)
         found = [self._judge(*each, doing, late, still) for each in seen]
         self._ran = set()
@@ -116,8 +118,7 @@ class Observer:
         if not self._mark_waiting:
             return set()
         found = {sample.thread_id for _, _, sample in seen if sample is not None and sample.state is ON_THREAD}
-        found.update(profiler.span.thread_id for profiler in self._ran)
-        return found
+        return found.union(profiler.span.thread_id for profiler in self._ran) if self._ran else found
 
     def _judge(
         self,

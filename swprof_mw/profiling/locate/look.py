@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from swprof_mw.native import get_ident
 from swprof_mw.profiling.clocks import ThreadClocks
 from swprof_mw.profiling.locate import greenlets, tasks
+from swprof_mw.profiling.locate.collection import NoCollection
 from swprof_mw.profiling.locate.frames import Position, inward, look_again, positions_while
 from swprof_mw.profiling.locate.links import Links, children
 from swprof_mw.profiling.locate.memory import Memory, still
@@ -64,7 +65,7 @@ class Look:
         self._here = here
         self._frames: dict[int, FrameType] | None = None
         self._work: list[Work] | None = None
-        self._links = Links()
+        self._known_links: Links | None = None
 
     @property
     def _threads(self) -> dict[int, FrameType]:
@@ -74,6 +75,13 @@ class Look:
             look_again(self._frames)
         return self._frames
 
+    @property
+    def _links(self) -> Links:
+        """Which strand holds up which; found out where a request may have moved."""
+        if self._known_links is None:
+            self._known_links = Links()
+        return self._known_links
+
     def locate(self, place: Place) -> Sample | None:
         """Where the request is; None while none of its code runs or waits anywhere that is known."""
         if place.frame is None:
@@ -82,6 +90,11 @@ class Look:
         sample = memory.sample(self._clocks, self._used) if not self._tasks.has_new(place) else None
         if sample is not None:
             return sample
+        with NoCollection():
+            return self._search_for(place, memory)
+
+    def _search_for(self, place: Place, memory: Memory) -> Sample | None:
+        """Where a request is that may have moved."""
         memory.still = None
         found = self._find(place, memory)
         for _ in range(_RETRIES):
@@ -142,7 +155,7 @@ class Look:
     def _look_again(self) -> None:
         look_again(self._threads)
         self._work = None
-        self._links = Links()
+        self._known_links = None
 
     def _own(self, place: Place) -> tuple[Strand | None, list[Work]]:
         """The strand that the request began as, on its thread or its task; and what that thread does for others."""

@@ -42,9 +42,6 @@ class Still:
         for thread_id, before in self.threads:
             if (used[thread_id] if thread_id in used else clocks.used(thread_id)) != before:
                 return False
-        return not self.tasks or self._tasks_wait()
-
-    def _tasks_wait(self) -> bool:
         for task, awaited in self.tasks:
             future: Any = awaited()
             # Both may be gone.

@@ -140,8 +140,9 @@ class Tasks:
 
     def runs(self, place: Place) -> bool:
         """Whether one of the request's tasks that are known already is being executed at this moment."""
-        owned = (reference() for reference, owner in self._owned if owner is place)
-        return any(task is not None and is_running(task) for task in (place.task, *owned))
+        return is_running(place.task) or any(
+            is_running(task) for reference, owner in self._owned if owner is place and (task := reference()) is not None
+        )
 
     def forget_ended(self) -> None:
         """Keep no request, and no task that is gone. Called while nothing is sampled.

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from swprof_mw.service import Service
 
 _A_WHILE = 1_000_000_000
+#: Of so many methods and routes it is remembered that none of their requests is to be reported.
+_UNWANTED = 10_000
 
 
 def _no_settings() -> Mapping[str, object]:
@@ -79,6 +81,8 @@ class Application:
         self.config = config
         self.names = EndpointNames(config.endpoint_format)
         self.filter = TraceFilter(config.trace_report, config.sample_n_per_3_secs)
+        # By method and route, until when (monotonic ns).
+        self._unwanted: dict[tuple[str, str | None], int] = {}
         self._ignores = bool(config.ignore_methods or config.trace_ignore_path)
 
     @property
@@ -154,7 +158,16 @@ class Application:
 
     def is_due(self, method: str, template: str | None) -> bool:
         """Whether the segment of a request of that route, None for none at all, is to be sent though not profiled."""
-        return monotonic_ns() >= self.due_at(method, template)
+        now, key = monotonic_ns(), (method, template)
+        if now < self._unwanted.get(key, 0):  # as it is mostly
+            return False
+        due = self.due_at(method, template)
+        if now >= due:
+            return True
+        if len(self._unwanted) >= _UNWANTED:
+            self._unwanted.clear()
+        self._unwanted[key] = due
+        return False
 
     def due_at(self, method: str, template: str | None) -> int:
         """From when on (monotonic ns) that is so, as things are."""

@@ -302,3 +302,22 @@ def test_a_failure_of_ours_lets_the_request_go_by(recorded: Recorded, monkeypatc
     app.attach()
     monkeypatch.setattr("swprof_mw.application.EntrySpan", None)
     assert app.begin("GET", "/") is None
+
+
+# What is not to be reported.
+
+
+def test_which_requests_are_due_is_remembered_for_so_many_routes(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("swprof_mw.application._UNWANTED", 3)
+    app = application(trace_report="profiled")
+    for route in ("/a", "/b", "/c", "/d", "/e"):
+        span = app.begin("GET", route)
+        assert isinstance(span, EntrySpan)
+        assert app.is_due("GET", route)
+        span.route(route)
+        span.end(200)
+        assert not any(app.is_due("GET", route) for _ in range(3))
+    assert len(recorded.segments) == 5
+    assert 0 < len(app._unwanted) <= 3

@@ -25,7 +25,7 @@ from swprof_mw.reporter import protocol
 #: Longest of a profile task, minutes, and a threshold, ms, that no measured request reaches.
 _DURATION = 10
 _THRESHOLD = 10_000
-_CREATED = itertools.count(int(time.time() * 1000))
+_NUMBERS = itertools.count(1)
 
 
 class Sink:
@@ -76,10 +76,10 @@ class Sink:
 
 
 def _task(endpoint: str) -> dict[str, str]:
-    created = str(next(_CREATED))
+    created, task = str(time.time_ns() // 1_000_000), f"task-{next(_NUMBERS)}"
     return {
-        "SerialNumber": f"task-{created}",
-        "TaskId": f"task-{created}",
+        "SerialNumber": task,
+        "TaskId": task,
         "EndpointName": endpoint,
         "Duration": str(_DURATION),
         "MinDurationThreshold": str(_THRESHOLD),

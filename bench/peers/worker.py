@@ -109,6 +109,10 @@ def requests(options: argparse.Namespace) -> Iterator[dict[str, float]]:
     if options.task:
         assert made.backend.wait("asked", 2, _PATIENCE), "no task was asked for"
         time.sleep(0.5)
+        if options.variant == variants.OURS:
+            from swprof_mw import stats
+
+            assert any(stats().tasks.values()), "no task is running"
     made.make(variants.FEWER.get(options.variant, WARMING))
     yield {}
     for line in sys.stdin:

@@ -17,7 +17,7 @@ import time
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from types import ModuleType, TracebackType
+from types import FrameType, ModuleType, TracebackType
 from typing import Any
 
 import anyio
@@ -28,7 +28,7 @@ import uvloop
 from asgiref.sync import async_to_sync, sync_to_async
 
 from swprof_mw.profiling.clocks import ThreadClocks
-from swprof_mw.profiling.locate.frames import local, passing
+from swprof_mw.profiling.locate.frames import local, look_again, passing
 from swprof_mw.profiling.locate.locator import Locator
 from swprof_mw.profiling.locate.look import Sample
 from swprof_mw.profiling.locate.place import Place, current_request
@@ -1315,6 +1315,33 @@ def test_a_request_that_awaits_a_future_of_somebodys_own_is_found_where_it_waits
         bare.finish()
         await task
         assert found == [["view", "looks", "find"], *[["view", "below", "__await__"]] * 3]
+
+    asyncio.run(main())
+
+
+def test_a_task_that_lets_others_go_first_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing has torn the look, though it awaits nothing."""
+    looks: list[object] = []
+
+    def again(threads: dict[int, FrameType]) -> None:
+        looks.append(threads)
+        look_again(threads)
+
+    monkeypatch.setattr("swprof_mw.profiling.locate.look.look_again", again)
+
+    async def view() -> None:
+        await asyncio.sleep(0)
+
+    async def main() -> None:
+        place = Place()
+        task = asyncio.create_task(serve(place, view()))
+        await asyncio.sleep(0)
+        sample = Locator(ThreadClocks()).look().locate(place)
+        assert names(sample) == ["view"]
+        assert sample is not None
+        assert sample.state is State.QUEUED
+        assert len(looks) == 1
+        await task
 
     asyncio.run(main())
 

@@ -149,7 +149,7 @@ class Look:
         if last.works:
             return False
         if last.state is State.QUEUED and last.waits_on is None:
-            return True
+            return not last.yields
         return len(path) == 1 and last.state is State.ON_THREAD and id(last.waits_on) not in memory.unresolved
 
     def _look_again(self) -> None:

@@ -36,6 +36,7 @@ class Strand:
         waits_on: the future it is held up by, if that is known.
         sets: what is done once this strand is: its asyncio task, its greenlet, a worker's future, a thread.
         until: monotonic seconds when the time that it awaits is over for its event loop, if it awaits one.
+        yields: whether it awaits nothing, but has let others of its event loop go first.
     """
 
     positions: list[Position]
@@ -44,6 +45,7 @@ class Strand:
     waits_on: Any = None
     sets: Any = None
     until: float | None = None
+    yields: bool = False
 
     @property
     def works(self) -> bool:

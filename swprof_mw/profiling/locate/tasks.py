@@ -26,6 +26,8 @@ _LOOKING = 300_000
 _AT_ONCE = 32
 #: Tasks that are gone, or whose requests have ended, are forgotten once there are so many of them.
 _GONE = 1_000
+#: Of what ``asyncio.sleep(0)`` awaits.
+_YIELDS = getattr(getattr(asyncio.tasks, "__sleep0", None), "__code__", None)
 #: A loop that is idle wakes a sleeping task within this, seconds.
 _WAKES_WITHIN = 0.001
 
@@ -52,7 +54,9 @@ def suspended(task: Any, after: FrameType | None = None) -> Strand | None:
     positions, innermost = found
     future, until = task._fut_waiter, _sleeps_until(innermost)
     ready = future is None or is_over(future) or (until is not None and until < time.monotonic())
-    return Strand(positions, State.QUEUED if ready else State.WAITING, waits_on=future, sets=task, until=until)
+    yields = innermost is not None and innermost.f_code is _YIELDS
+    state = State.QUEUED if ready else State.WAITING
+    return Strand(positions, state, waits_on=future, sets=task, until=until, yields=yields)
 
 
 def _sleeps_until(frame: FrameType | None) -> float | None:

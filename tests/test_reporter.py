@@ -761,18 +761,34 @@ def _spans(message: Any) -> list[Any]:
 
 def test_an_idle_loop_sleeps_until_there_is_a_reason(backend: Backend, reporter: MakeReporter) -> None:
     probe = Probe()
-    loop = reporter(probe, heartbeat_period=1.0, profile_task_query_interval=600)
+    reporter(probe, heartbeat_period=1.0, profile_task_query_interval=600)
     backend.wait(lambda: bool(backend.calls(KEEP_ALIVE) and backend.calls(QUERY)))
     time.sleep(0.2)
     heard, turns = len(backend.calls(KEEP_ALIVE)), probe.turns
     backend.wait(lambda: len(backend.calls(KEEP_ALIVE)) >= heard + 3, timeout=10)
     assert probe.turns - turns <= 4, "a heartbeat takes one turn, and looking for work took twenty a second"
-    probe.has_task = True
-    loop.wake()  # as the answer does that a task comes with: the loop is at work then
-    time.sleep(0.3)
+
+
+class _Tasked(Probe):
+    """An instance that gets a task with the first answer."""
+
+    def receive(self, commands: list[TaskCommand], first_poll: bool) -> None:
+        super().receive(commands, first_poll)
+        self.has_task = True
+
+
+def test_a_task_that_comes_with_an_answer_begins_and_ends_in_time(backend: Backend, reporter: MakeReporter) -> None:
+    probe = _Tasked()
+    reporter(probe, heartbeat_period=600, profile_task_query_interval=600)
+    backend.wait(lambda: bool(probe.received))
     turns = probe.turns
     time.sleep(1.0)
-    assert probe.turns - turns >= 10, "a task is to begin and end in time"
+    assert probe.turns - turns >= 10
+    probe.has_task = False
+    time.sleep(0.3)
+    turns = probe.turns
+    time.sleep(0.5)
+    assert probe.turns == turns
 
 
 class _Alarm:

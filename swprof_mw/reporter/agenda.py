@@ -82,11 +82,12 @@ class Agenda:
 
     def turn(self) -> None:
         """Do what is due; if the backend turns out not to be there, once more at each other address."""
-        tasks = [_process(instance) for instance in self._instances]
         self._troubles.settle()
         for _ in range(self._connection.choices):
             if self._connection.wait or not self._attend():
                 break
+        # At last: the answer to a question for tasks may have brought one.
+        tasks = [_process(instance) for instance in self._instances]
         self.is_calm = not any(tasks) and not self._troubles.unsettled
 
     def drain(self) -> None:

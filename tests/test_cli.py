@@ -56,11 +56,15 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextlib.contextmanager
-def working(agent: Agent, requests: int, *, finish: bool = False) -> Iterator[None]:
-    """While inside, an agent that waits for a task and then profiles some requests of 100 ms."""
+def working(
+    agent: Agent, requests: int, *, finish: bool = False, after: threading.Event | None = None
+) -> Iterator[None]:
+    """While inside, an agent that waits for a task, not before ``after``, and then profiles some requests of 100 ms."""
     stopped = threading.Event()
 
     def work() -> None:
+        if after is not None:
+            after.wait(20)
         while not (commands := agent.commands()):
             if stopped.wait(0.05):
                 return
@@ -188,8 +192,11 @@ def test_nothing_profiled_as_json(collector: Collector, agent: Agent, capsys: py
     assert json.loads(capsys.readouterr().out)["requests"] == []
 
 
-def on_a_terminal(url: str, **environment: str) -> tuple[int, str]:
-    """The exit status of ``profile`` in a terminal of 60 columns, and what it wrote there."""
+def on_a_terminal(url: str, waits: threading.Event, **environment: str) -> tuple[int, str]:
+    """The exit status of ``profile`` in a terminal of 60 columns, and what it wrote there.
+
+    Once that says that it waits for agents, ``waits`` is set.
+    """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 60, 0, 0))
     command = [sys.executable, "-m", "swprof_mw", "profile", "--service", "shop", "--endpoint", "/e", "--oap", url]
@@ -205,6 +212,8 @@ def on_a_terminal(url: str, **environment: str) -> tuple[int, str]:
         with contextlib.suppress(OSError):  # a terminal whose other side is gone
             while some := os.read(ours, 65_536):
                 written += some
+                if b"waiting for agents" in written:
+                    waits.set()
         os.close(ours)
         return process.wait(), written.decode().replace("\r\n", "\n")
 
@@ -214,8 +223,9 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 def test_profile_on_a_terminal(collector: Collector, agent: Agent) -> None:
     agent.request(0, 1)
-    with working(agent, 1):
-        status, written = on_a_terminal(collector.url)
+    waits = threading.Event()
+    with working(agent, 1, after=waits):
+        status, written = on_a_terminal(collector.url, waits)
     assert status == 0
     *states, shown = written.split("\r")
     assert any(state.startswith("waiting for agents, which ask for tasks every 20 s") for state in states)
@@ -236,7 +246,7 @@ def test_profile_on_a_terminal(collector: Collector, agent: Agent) -> None:
 def test_a_terminal_without_colours(collector: Collector, agent: Agent, plain: dict[str, str]) -> None:
     agent.request(0, 1)
     with working(agent, 1):
-        status, written = on_a_terminal(collector.url, **plain)
+        status, written = on_a_terminal(collector.url, threading.Event(), **plain)
     assert status == 0
     assert "app.py.work: 9" in written
     assert "\x1b" not in written

@@ -16,7 +16,7 @@ from swprof_mw.config import Config
 from swprof_mw.reporter import backoff as backoff_module
 from swprof_mw.reporter import protocol
 from swprof_mw.reporter.backoff import Backoff
-from swprof_mw.reporter.channel import CallFailed, Connection, Refused, Unavailable
+from swprof_mw.reporter.channel import CallFailed, Connection, Interrupted, Refused, Unavailable
 from tests.certificates import Authority
 from tests.faulty import KEEP_ALIVE, Backend, black_hole
 from tests.relay import Relay
@@ -99,6 +99,20 @@ def test_a_call_is_cancelled_from_another_thread(connect: Any) -> None:
         assert time.monotonic() - began < 2.0
         backend.heal()
         ping(connection)
+
+
+@pytest.mark.parametrize("transport", ["auto", "grpc"])
+def test_what_is_broken_off_between_two_calls_is_made_again(connect: Any, transport: str) -> None:
+    """Who breaks a call off cannot know that it has just ended: then it is the next one."""
+    with Backend() as backend:
+        connection = connect(backend_services=backend.address, transport=transport)
+        ping(connection)
+        connection.interrupt()
+        with pytest.raises(Interrupted):
+            ping(connection)
+        assert connection.wait == 0
+        ping(connection)
+        assert len(backend.calls(KEEP_ALIVE)) == 2
 
 
 def test_a_line_with_a_long_way_is_given_the_time_to_connect(connect: Any) -> None:

@@ -391,7 +391,10 @@ def test_all_that_may_come_between_is_attended_to(connect: Any) -> None:
         eventually(lambda: server.sent(PingFrame), "the ping is answered", interval=0.01)
         [pong] = server.sent(PingFrame)
         assert (pong.opaque_data, "ACK" in pong.flags) == (b"12345678", True)
-        assert sum("ACK" in frame.flags for frame in server.sent(SettingsFrame)) == 2
+        acknowledged = "both settings are acknowledged"
+        eventually(
+            lambda: sum("ACK" in frame.flags for frame in server.sent(SettingsFrame)) == 2, acknowledged, interval=0.01
+        )
         eventually(
             lambda: {frame.stream_id for frame in server.sent(WindowUpdateFrame)} >= {0, 1},
             "both windows are opened again",

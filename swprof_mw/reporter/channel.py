@@ -86,7 +86,7 @@ class Connection:
         self._answered = False
         self._refused = False
         self._plain = plain
-        self._interrupted = False
+        self._interrupted: Any = None
         self.last_error = ""
 
     @property
@@ -115,7 +115,6 @@ class Connection:
             Refused: the backend does not take it.
             Interrupted: it was broken off.
         """
-        self._interrupted = False
         longest = min(DEADLINE, _DEADLINE_OF_SEVERAL) if self.choices > 1 else DEADLINE
         timeout = longest if deadline is None else min(deadline, longest)
         began = monotonic_ns()
@@ -148,8 +147,9 @@ class Connection:
             channel.close()
 
     def interrupt(self) -> None:
-        """Break the call in progress off, if there is one: it raises ``Interrupted``. For other threads too."""
-        self._interrupted = True
+        """Break the call in progress off: it raises ``Interrupted``, or the next one does. For other threads too."""
+        # The channel, and no mark that a call would have to take away: another one may just begin.
+        self._interrupted = self._channel
         self.cancel()
 
     def go_plain(self) -> None:
@@ -183,7 +183,8 @@ class Connection:
         return GrpcChannel(self.address, self._trust, connecting)
 
     def _failed(self, code: str, error: str, timeout: float) -> CallFailed:
-        if self._interrupted:
+        if self._interrupted is not None and self._interrupted is self._channel:
+            self._interrupted = None
             self.close()
             return Interrupted(code, error)
         self.last_error = error = self._masked(error)

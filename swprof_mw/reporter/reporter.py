@@ -175,20 +175,31 @@ class Reporter:
         wait = FLUSH_INTERVAL if agenda is None else agenda.wait
         woken = self._wake.acquire(True, min(wait, FLUSH_INTERVAL))
         if not woken and wait > FLUSH_INTERVAL and agenda is not None and agenda.is_calm:
-            self._sleep(wait - FLUSH_INTERVAL)
+            slept = self._sleep(wait - FLUSH_INTERVAL)
+            if slept and self._has_time:
+                self._wake.acquire(True, FLUSH_INTERVAL)
 
-    def _sleep(self, seconds: float) -> None:
-        """So long, unless something is queued.
+    def _sleep(self, seconds: float) -> bool:
+        """So long, unless something is queued; False if something was already.
 
         To look for work now and then would cost more than all else that an idle process does: nothing of the loop is in
         the processor's caches any more when it wakes.
         """
         for outbox in (self.segments, self.snapshots, self.finishes):
             outbox.rouse_at = 1
-        if not self._queued:
+        empty = not self._queued
+        if empty:
             self._wake.acquire(True, min(seconds, _LONGEST_SLEEP))
         for outbox in (self.segments, self.snapshots, self.finishes):
             outbox.rouse_at = outbox.plenty
+        return empty
+
+    @property
+    def _has_time(self) -> bool:
+        """Whether there is nothing to do but to send a few segments or snapshots: more may come, and a fork."""
+        plenty = any(len(outbox) >= outbox.plenty for outbox in (self.segments, self.snapshots))
+        other = self._arrivals or len(self.finishes) or self._stop_at is not None
+        return bool(self._queued) and not (plenty or other)
 
     @property
     def _queued(self) -> int:

@@ -23,7 +23,7 @@ from bench.peers import apps, variants
 WARMING = 1_000
 #: Requests before a process's memory is looked at, and seconds that it then is idle.
 SETTLED = 3_000
-IDLE = 20
+IDLE = 20.0
 #: Seconds between the app's start and its first request.
 _LISTENS = 1.0
 #: Seconds between two questions for profile tasks, where no task is waited for: the default of those who ask.
@@ -147,21 +147,16 @@ def process(options: argparse.Namespace) -> Iterator[dict[str, float]]:
     gc.collect()
     with open("/proc/self/statm") as statm:
         memory = int(statm.read().split()[1]) * _PAGE
+    before = time.process_time_ns()
+    time.sleep(options.idle)
     yield {
         **imported,
         "first": first / 1e6,
         "memory": memory / 1e6,
         "threads": len(os.listdir("/proc/self/task")),
         "reported": reported,
-        "idle": _used_in(options.idle),
+        "idle": (time.process_time_ns() - before) / 1e9 / options.idle,
     }
-
-
-def _used_in(seconds: int) -> float:
-    """The share of a processor that the process uses meanwhile."""
-    before = time.process_time_ns()
-    time.sleep(seconds)
-    return (time.process_time_ns() - before) / 1e9 / seconds
 
 
 #: All of a framework that the app needs: what is imported with a peer after it is the peer's.
@@ -210,7 +205,7 @@ def main() -> None:
     parser.add_argument("framework", choices=tuple(apps.ENDPOINTS))
     parser.add_argument("grpc", type=int)
     parser.add_argument("http", type=int)
-    parser.add_argument("--idle", type=int, default=IDLE, help="seconds without a request")
+    parser.add_argument("--idle", type=float, default=IDLE, help="seconds without a request")
     parser.add_argument("--task", action="store_true", help="wait for a profile task")
     parser.add_argument("--routes", type=int, default=0)
     parser.add_argument("--chunks", type=int, default=0)

@@ -45,6 +45,7 @@ class Reporter:
         self.segments: Outbox[Ended] = Outbox(config.trace_reporter_max_buffer_size, self.wake)
         self.snapshots: Outbox[Snapshot] = Outbox(config.profile_snapshot_transport_buffer_size, self.wake)
         self.finishes: Outbox[Finish] = Outbox(_FINISHES, self.wake)
+        self._outboxes = (self.segments, self.snapshots, self.finishes)
         self._wake = native.allocate_lock()
         self._done = native.allocate_lock()
         self._done.acquire()
@@ -79,7 +80,7 @@ class Reporter:
             agenda.cancel()  # this one call may be waiting for a backend that is not there, and another one is
         if not self._ended_within(self._seconds_left() or 0.0) and self._agenda is not None:
             self._agenda.cancel()
-        for outbox in (self.segments, self.snapshots, self.finishes):
+        for outbox in self._outboxes:
             outbox.abandon()
         self._note_losses("the process has ended", at_once=True)
 
@@ -185,12 +186,12 @@ class Reporter:
         To look for work now and then would cost more than all else that an idle process does: nothing of the loop is in
         the processor's caches any more when it wakes.
         """
-        for outbox in (self.segments, self.snapshots, self.finishes):
+        for outbox in self._outboxes:
             outbox.rouse_at = 1
         empty = not self._queued
         if empty:
             self._wake.acquire(True, min(seconds, _LONGEST_SLEEP))
-        for outbox in (self.segments, self.snapshots, self.finishes):
+        for outbox in self._outboxes:
             outbox.rouse_at = outbox.plenty
         return empty
 
@@ -204,7 +205,7 @@ class Reporter:
     @property
     def _queued(self) -> int:
         """How much waits to be sent, of all kinds."""
-        return len(self.segments) + len(self.snapshots) + len(self.finishes)
+        return sum(len(outbox) for outbox in self._outboxes)
 
     @guarded("reporting")
     def _turn(self) -> None:
@@ -229,6 +230,5 @@ class Reporter:
                 if hook_forks is not None:
                     hook_forks()
                     self._on_grpc()
-            outboxes = (self.segments, self.snapshots, self.finishes)
-            self._agenda = Agenda(self._config, outboxes, self._calling, self._seconds_left, hook_forks is None)
+            self._agenda = Agenda(self._config, self._outboxes, self._calling, self._seconds_left, hook_forks is None)
         return self._agenda

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import grpc
 
 from swprof_mw.query.client import OapClient, service_id
+from tests.oap.period import days
 from tests.test_collector import Agent, Row
 
 STORED_WITHIN = 20.0
@@ -68,6 +69,11 @@ class Told:
         """The id of a segment or a recording."""
         return f"{self.service}-{segment}"
 
+    @property
+    def days(self) -> dict[str, str]:
+        """The day of the base and the next."""
+        return days(self.base / 1000)
+
     def period(self, start: float = 0, end: float = 2, step: str = "MINUTE") -> dict[str, str]:
         """From so many to so many seconds after the base, as a ``Duration``."""
         form = {"DAY": "%Y-%m-%d", "HOUR": "%Y-%m-%d %H", "MINUTE": "%Y-%m-%d %H%M", "SECOND": "%Y-%m-%d %H%M%S"}[step]
@@ -96,7 +102,7 @@ class Told:
         """A ``TraceQueryCondition``: the service's requests, the longest first; a change to ``...`` leaves out."""
         plain = {
             "serviceId": self.id,
-            "queryDuration": self.period(),
+            "queryDuration": self.days,
             "traceState": "ALL",
             "queryOrder": "BY_DURATION",
             "paging": {"pageNum": 1, "pageSize": 20},
@@ -167,7 +173,7 @@ class Told:
         traces = self.client.query(TRACES, c=self.condition())["queryBasicTraces"]["traces"]
         segments = self.client.query(SEGMENTS, t=self.task)["getProfileTaskSegments"]
         lists = "query($s: ID!, $d: Duration!){listInstances(serviceId: $s, duration: $d){name}}"
-        instances = self.client.query(lists, s=self.id, d=self.period(-60, 60))["listInstances"]
+        instances = self.client.query(lists, s=self.id, d=self.days)["listInstances"]
         endpoints = self.client.endpoints(self.service)
         return (
             [len(traces), len(segments), len(instances), len(endpoints)] == [8, 2, 3, 8]

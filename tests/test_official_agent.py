@@ -16,6 +16,7 @@ from swprof_mw.collector.server import Collector
 from swprof_mw.query.client import OapClient, Request, service_id
 from tests import official
 from tests.environments import python_3_11
+from tests.oap.period import days
 from tests.oap.server import OapServer
 from tests.parity import TRACES
 from tests.servers import ROOT
@@ -53,23 +54,17 @@ def app(backend: str) -> Iterator[None]:
     assert "ended well" in output, output
 
 
-def requests(client: OapClient) -> list[dict[str, Any]]:
+def requests(client: OapClient, period: dict[str, str]) -> list[dict[str, Any]]:
     """The service's requests that were reported, the longest first."""
     condition = {
         "serviceId": service_id(SERVICE),
-        "queryDuration": today(),
+        "queryDuration": period,
         "traceState": "SUCCESS",
         "queryOrder": "BY_DURATION",
         "paging": {"pageNum": 1, "pageSize": 20},
     }
     found: list[dict[str, Any]] = client.query(TRACES, c=condition)["queryBasicTraces"]["traces"]
     return found
-
-
-def today() -> dict[str, str]:
-    """From an hour ago to in an hour, by the hour."""
-    start, end = (time.strftime("%Y-%m-%d %H", time.localtime(time.time() + hour * 3_600)) for hour in (-1, 1))
-    return {"start": start, "end": end, "step": "HOUR"}
 
 
 def profiled(client: OapClient, task: str) -> list[Request]:
@@ -84,24 +79,24 @@ def analysed(client: OapClient, request: Request) -> int:
     return sum(one.duration for tree in trees for one in tree if ".cart" in one.code_signature)
 
 
-def told(client: OapClient) -> list[dict[str, Any]]:
+def told(client: OapClient, period: dict[str, str]) -> list[dict[str, Any]]:
     """The instances that have told their properties."""
-    found = client.query(INSTANCES, d=today(), s=service_id(SERVICE))["listInstances"]
+    found = client.query(INSTANCES, d=period, s=service_id(SERVICE))["listInstances"]
     return [one for one in found if one["attributes"]]
 
 
 def check(backend: str, url: str) -> None:
     """The agent's process and requests are listed, its task reaches it, and its snapshots are shown."""
     with app(backend):
-        client = OapClient(url)
-        eventually(lambda: requests(client) and client.endpoints(SERVICE), "a request")
+        client, period = OapClient(url), days(time.time())
+        eventually(lambda: requests(client, period) and client.endpoints(SERVICE), "a request")
         # OAP answers from a list that it makes anew every 10 s.
         eventually(lambda: SERVICE in client.services(), "the service")
         assert client.endpoints(SERVICE) == [ENDPOINT]
-        longest = requests(client)[0]
+        longest = requests(client, period)[0]
         assert longest["endpointNames"] == [ENDPOINT]
         assert longest["duration"] >= WORK
-        [instance] = eventually(lambda: told(client), "the instance's properties")
+        [instance] = eventually(lambda: told(client, period), "the instance's properties")
         assert instance["id"] == ids.instance_id(SERVICE, instance["name"])
         assert instance["language"] == "PYTHON"
         task = client.create_task(SERVICE, ENDPOINT, period=10, samples=9)

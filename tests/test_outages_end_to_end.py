@@ -20,6 +20,7 @@ from swprof_mw.query.client import OapClient, service_id
 from swprof_mw.reporter.reporter import Reporter
 from tests.certificates import Authority
 from tests.faulty import FINISH, SNAPSHOTS, task_command
+from tests.oap.period import days
 from tests.oap.server import OapServer
 from tests.outages import Scene
 from tests.relay import Relay
@@ -158,11 +159,10 @@ def back_after(traffic: Traffic) -> float:
 
 
 def traces(server: OapServer, service: str) -> list[str]:
-    """The ids of the service's traces, as OAP lists them."""
-    minutes = [time.strftime("%Y-%m-%d %H%M", time.gmtime(time.time() + 60 * offset)) for offset in (-10, 2)]
+    """The ids of the service's traces of the last ten minutes, as OAP lists them."""
     condition = {
         "serviceId": service_id(service),
-        "queryDuration": {"start": minutes[0], "end": minutes[1], "step": "MINUTE"},
+        "queryDuration": days(time.time() - 600),
         "traceState": "ALL",
         "queryOrder": "BY_START_TIME",
         "paging": {"pageNum": 1, "pageSize": 10_000},

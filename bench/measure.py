@@ -19,7 +19,7 @@ from swprof_mw.query.client import OapClient
 from tests import servers
 from tests.load import get
 from tests.trees import elements, function_time, marked_time
-from tests.waiting import eventually
+from tests.waiting import eventually, fetched
 
 ROOT = Path(__file__).resolve().parent.parent
 PERIOD = 10
@@ -132,8 +132,7 @@ def profile(case: Case, collector: Collector, samples: int) -> str:
     client = OapClient(collector.url)
     eventually(lambda: "bench" in client.services() and case.own in client.endpoints("bench"), "the app is listed")
     task_id = client.create_task("bench", case.own, samples=samples, period=PERIOD)
-    eventually(lambda: any(task.notified for task in client.tasks("bench") if task.id == task_id), "a task is fetched")
-    time.sleep(0.3)  # it is told to be fetched a moment before it is carried out
+    fetched(client, {task_id: "bench"})
     return task_id
 
 

@@ -20,7 +20,7 @@ from tests.doubles import wait_until
 from tests.load import get
 from tests.test_collector import Agent
 from tests.test_collector_store import faults
-from tests.waiting import eventually
+from tests.waiting import eventually, fetched
 
 
 class Running:
@@ -141,7 +141,7 @@ def test_an_app_comes_back_after_a_kill_and_its_task_goes_on(path: str) -> None:
         with examples.running(example, first.backend) as server:
             examples.show_endpoints(example, server, first.client)
             task = first.client.create_task(example.service, example.endpoint, samples=9)
-            eventually(lambda: first.client.tasks(example.service)[0].notified, "the app takes the task")
+            fetched(first.client, {task: example.service})
             assert get(server.url + "/orders/1")[0] == 200
             eventually(lambda: len(profiled(first.client, task)) == 1, "a request is profiled")
             first.kill()

@@ -23,7 +23,7 @@ from swprof_mw.query.client import OapClient
 from tests import servers
 from tests.load import drive, get
 from tests.scripts import ROOT
-from tests.waiting import eventually
+from tests.waiting import eventually, fetched
 
 pytestmark = pytest.mark.slow
 
@@ -287,19 +287,13 @@ def load(run: Run, client: OapClient | None) -> None:
     if client is not None:
         eventually(lambda: "shop" in client.services() and "/work" in client.endpoints("shop"), "it is listed")
         task_id = client.create_task("shop", "/work", samples=9, period=10)
-        eventually(lambda: fetched(client, task_id) >= run.way.workers, "each worker fetches the task")
-        time.sleep(0.3)  # it is told to be fetched a moment before it is carried out
+        fetched(client, {task_id: "shop"}, run.way.workers)
     run.work_everywhere()
     if run.way.during is not None:
         run.way.during(run)
         run.work_everywhere()
         time.sleep(1.0)
     run.work_everywhere()
-
-
-def fetched(client: OapClient, task_id: str) -> int:
-    """How many instances have fetched the task."""
-    return next(len(task.notified) for task in client.tasks("shop") if task.id == task_id)
 
 
 def check_arrived(run: Run, collector: Collector) -> None:

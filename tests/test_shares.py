@@ -17,7 +17,7 @@ from tests import servers
 from tests.load import get
 from tests.oap.server import OapServer
 from tests.trees import function_time, marked_time
-from tests.waiting import eventually
+from tests.waiting import eventually, fetched
 
 pytestmark = pytest.mark.alone
 
@@ -48,7 +48,7 @@ class Profiling:
         client, service, endpoint = self._client, self._service, self.case.own
         eventually(lambda: service in client.services() and endpoint in client.endpoints(service), "the app is listed")
         task = self._task = client.create_task(service, endpoint, samples=samples, period=10)
-        eventually(lambda: any(one.notified for one in client.tasks(service) if one.id == task), "it is fetched")
+        fetched(client, {task: service})
 
     def ask(self, burst: float) -> Answer:
         """A request that computes for so many ms at a time."""

@@ -24,7 +24,7 @@ from swprof_mw.query.client import OapClient
 from tests import servers
 from tests.load import get
 from tests.style_apps.work import CHUNKS
-from tests.waiting import eventually
+from tests.waiting import eventually, fetched
 
 pytestmark = pytest.mark.slow
 
@@ -131,10 +131,10 @@ def profile(kind: str, styles: Sequence[str]) -> Profiles:
             for style in styles:
                 ask(f"{server.url}/{style}/other")
             tasks = {style: create(client, style) for style in styles}
-            wait_for(client, tasks, "notified")
+            fetched(client, {task: service(style) for style, task in tasks.items()})
             for style in styles:
                 request(f"{server.url}/{style}")
-            wait_for(client, tasks, "finished")
+            eventually(lambda: not unfinished(client, tasks), "all tasks are finished", interval=0.05)
         return {style: found(collector, task) for style, task in tasks.items()}
 
 
@@ -154,18 +154,14 @@ def create(client: OapClient, style: str) -> str:
     return client.create_task(service(style), f"/{style}/own", samples=2, period=PERIOD)
 
 
-def wait_for(client: OapClient, tasks: dict[str, str], event: str) -> None:
-    """Wait until each task is ``notified`` or ``finished``."""
-
-    def missing() -> set[str]:
-        return {
-            style
-            for style, id_ in tasks.items()
-            for task in client.tasks(service(style))
-            if task.id == id_ and not getattr(task, event)
-        }
-
-    eventually(lambda: not missing(), f"all tasks are {event}", interval=0.05)
+def unfinished(client: OapClient, tasks: dict[str, str]) -> set[str]:
+    """The styles whose task goes on."""
+    return {
+        style
+        for style, id_ in tasks.items()
+        for task in client.tasks(service(style))
+        if task.id == id_ and not task.finished
+    }
 
 
 def found(collector: Collector, task_id: str) -> list[Profiled]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
+
+from swprof_mw.query.client import OapClient
 
 T = TypeVar("T")
 
@@ -20,3 +22,18 @@ def eventually(look: Callable[[], T], what: str, timeout: float = 40.0, interval
         assert time.monotonic() < deadline, f"not within {timeout:g} s: {what}"
         time.sleep(interval)
     return found
+
+
+def fetched(client: OapClient, tasks: Mapping[str, str], instances: int = 1) -> None:
+    """Wait until so many instances carry each profile task out; the service of each is given by its id.
+
+    A backend says that one has fetched it as it answers, so a moment before: on a busy machine that may take a while.
+    """
+
+    def missing() -> list[str]:
+        every = {service: client.tasks(service) for service in tasks.values()}
+        told = {task.id: len(task.notified) for listed in every.values() for task in listed}
+        return [task for task in tasks if told[task] < instances]
+
+    eventually(lambda: not missing(), "the tasks are fetched", interval=0.05)
+    time.sleep(0.3)

@@ -69,15 +69,23 @@ check: setup
 
 # Tests that wait for servers more than they compute run side by side; those that measure times or shares run alone.
 WORKERS ?= 3
-UNIT := not oap and not tools and not accuracy and not processes and not page and not installed and not agents and not release
+SIDE_BY_SIDE := -q -n $(WORKERS) --dist worksteal
+UNIT := not (oap or tools or accuracy or processes or page or installed or agents or release or docs or profiles)
 
 unit: setup
-	$(BIN)/python -m pytest -m "$(UNIT) and not alone" -q -n $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest -m "$(UNIT) and not alone" $(SIDE_BY_SIDE)
 	$(BIN)/python -m pytest -m "$(UNIT) and alone" -q
 
 # Its theme would tell of a product of its makers'.
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+test-docs: setup
+	$(BIN)/python -m pytest -m "docs and not (oap or release)" $(SIDE_BY_SIDE)
+
+test-profiles: setup
+	$(BIN)/python -m pytest -m "profiles and not (alone or release)" $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest -m "profiles and alone and not (oap or release)" -q
 
 coverage: setup
 	$(BIN)/nox -s coverage

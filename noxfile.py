@@ -24,8 +24,7 @@ nox.options.sessions = ["unit", "types", "elsewhere", "installed"]
 OLDEST, NEWEST = PYTHONS[0], PYTHONS[-1]
 LIBRARIES = ("oldest", "newest")
 WORKERS = os.environ.get("WORKERS", "3")
-UNIT = "not oap and not tools and not accuracy and not processes and not page and not installed"
-UNIT += " and not agents and not release"
+UNIT = "not (oap or tools or accuracy or processes or page or installed or agents or release)"
 SIDE_BY_SIDE = ("-n", WORKERS, "--dist", "worksteal")
 
 #: The suites that meet the libraries: adapters, protocol, connections, the collector and its page.
@@ -84,7 +83,7 @@ def suites(names: list[str]) -> list[str]:
 @nox.session(python=PYTHONS)
 @nox.parametrize("libraries", LIBRARIES, ids=LIBRARIES)
 def unit(session: nox.Session, libraries: str) -> None:
-    """Everything that `make unit` runs."""
+    """Everything that `make unit test-docs test-profiles` run."""
     prepare(session, libraries)
     test(session, libraries, "-m", f"{UNIT} and not alone", *SIDE_BY_SIDE)
     test(session, libraries, "-m", f"{UNIT} and alone")
@@ -121,7 +120,7 @@ def coverage(session: nox.Session) -> None:
     session.install("coverage>=7.10")
     session.env["PYTHONPATH"] = str(Path("tests/traced").resolve())
     session.run("coverage", "erase")
-    # A test that fails only since all is slower while it is traced is no matter: `make unit` tells what fails.
+    # A test that fails only since all is slower while it is traced is no matter: `make test` tells what fails.
     paths = ["page", "project", *(f"test_{name}.py" for name in MEASURING)]
     ignored = [f"--ignore=tests/{path}" for path in paths]
     traced = ("coverage", "run", "-m", "pytest", "-q", *ignored, *session.posargs)

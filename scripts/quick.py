@@ -14,8 +14,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-#: No test that would not be in `make unit` without what takes long or wants the machine for itself.
-MARKS = "not (oap or tools or accuracy or processes or page or installed or agents or alone or slow)"
+#: Nothing that takes long, needs other tools, or wants the machine for itself.
+MARKS = "not (oap or tools or accuracy or processes or page or installed or agents or profiles or alone or slow)"
 #: What is not Python, and the tests that read it.
 READERS = {
     "docs/": ["tests/test_docs.py"],

@@ -21,6 +21,8 @@ from tests.environments import python_3_11
 from tests.oap.server import OapServer
 from tests.snippets import DOCS, PAGES, ROOT, Snippet
 
+pytestmark = pytest.mark.docs
+
 BLOCKS = [snippet for page in PAGES for snippet in snippets.of(page)]
 
 TEST = re.compile(r"`(test_\w+\.py)::(test_\w+)`")

@@ -14,7 +14,7 @@ from tests.oap.server import OapServer
 from tests.trees import function_time
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.profiles]
 
 SAMPLES = 6
 #: So many of them have to tell the truth; of the others, a machine that is busy with others may have kept a part.

@@ -20,7 +20,7 @@ SAMPLES = 4
 LARGEST_GAP = 0.020
 ROUNDS = 3
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.profiles]
 
 
 def test_a_profile_arrives_from_gunicorn_with_gevent() -> None:

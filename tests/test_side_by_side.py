@@ -11,7 +11,7 @@ from bench.measure import evaluate, profile, profiled, serving
 from swprof_mw.collector.server import Collector
 from tests.load import drive
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.profiles]
 
 #: Of both endpoints together. The samples are taken within some thirty; the others go on beside until all is told.
 REQUESTS = 80

@@ -26,7 +26,7 @@ from tests.load import get
 from tests.style_apps.work import CHUNKS
 from tests.waiting import eventually, fetched
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.profiles, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parent.parent
 PERIOD = 10

@@ -125,6 +125,7 @@ class Application:
                 return None
             span = EntrySpan(self, service, method, path, client, sw8)
             if service.tasks.current is not None:
+                span.wants_route = True
                 service.tasks.add_profiling(span, self.names.path(method, path))
             return span
         except Exception:  # noqa: BLE001

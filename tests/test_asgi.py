@@ -361,6 +361,24 @@ def test_an_event_stream_spares_the_percentiles(kind: str, skips: bool, recorded
     assert only(recorded).skip_analysis == skips
 
 
+def test_an_event_stream_of_one_piece_is_an_answer_as_any(recorded: Recorded) -> None:
+    async def view(request: Request) -> Response:
+        return Response("data: 1\n\n", media_type="text/event-stream")
+
+    call(wrapped(Starlette(routes=[Route("/", view)])), http("/"))
+    assert not only(recorded).skip_analysis
+
+
+def test_an_event_stream_that_is_left_before_its_first_event_spares_the_percentiles(recorded: Recorded) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await receive()
+
+    call(wrapped(app), http("/"), [{"type": "http.disconnect"}])
+    assert only(recorded).skip_analysis
+
+
 # Everything is given back
 
 

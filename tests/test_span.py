@@ -291,13 +291,13 @@ def test_a_task_for_one_raw_path_begins_at_once(recorded: Recorded) -> None:
 
 def test_only_while_a_task_is_there_the_route_is_wanted_early(recorded: Recorded) -> None:
     app = application()
-    span = opened(app)
-    nested = NestedSpan(span)
-    wanted = [span.wants_route, nested.wants_route]
+    before = opened(app)
     recorded.profile("/x")
-    wanted += [span.wants_route, nested.wants_route]
+    span = opened(app)
+    assert [one.wants_route for one in (before, NestedSpan(before))] == [False, False]
+    assert [one.wants_route for one in (span, NestedSpan(span))] == [True, True]
+    before.end(200)
     span.end(200)
-    assert wanted == [False, False, True, True]
 
 
 def test_a_segment_whose_sampling_was_stretched_says_so(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:

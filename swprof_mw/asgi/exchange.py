@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from swprof_mw.asgi.head import header
 from swprof_mw.asgi.types import Message
 from swprof_mw.failures import failed
@@ -21,13 +23,26 @@ class Exchange:
 
     Attributes:
         status: the HTTP status that the app answered with, 0 before; for a WebSocket 101 once it is accepted.
-        is_long_lived: whether the client decides how long it takes: an accepted WebSocket, a ``text/event-stream``.
+        is_one_piece: whether the body of the answer was sent by one message.
     """
 
     # Until something else is known: the class's, so that one costs less to make.
     status = 0
-    is_long_lived = False
+    is_one_piece = False
+    _headers: Any = ()
+    _is_streamed = False
     _trailers = False
+
+    @property
+    def is_long_lived(self) -> bool:
+        """Whether the client decides how long it takes: an accepted WebSocket, a ``text/event-stream``."""
+        try:
+            if self.status == _SWITCHED:
+                return True
+            return header(self._headers, b"content-type").startswith(b"text/event-stream")
+        except Exception:  # noqa: BLE001
+            failed("following a response")
+            return False
 
     def ends_with(self, message: Message) -> bool:
         """The app sends ``message``; whether it is the last one of the request."""
@@ -35,12 +50,16 @@ class Exchange:
             kind = message["type"]
             # What most responses are made of comes first.
             if kind == "http.response.body":
-                return not (message.get("more_body") or self._trailers)
+                if message.get("more_body"):
+                    self._is_streamed = True
+                    return False
+                self.is_one_piece = not self._is_streamed
+                return not self._trailers
             if kind in _STARTS:
-                self.status = status = int(message["status"])
-                self._trailers = bool(message.get("trailers"))
-                content = header(message.get("headers") or (), b"content-type")
-                self.is_long_lived = status == _SWITCHED or content.startswith(b"text/event-stream")
+                self.status = int(message["status"])
+                if message.get("trailers"):
+                    self._trailers = True
+                self._headers = message.get("headers") or ()
                 return False
             return self._ends_otherwise(kind, message)
         except Exception:  # noqa: BLE001
@@ -62,7 +81,6 @@ class Exchange:
             return not message.get("more_trailers")
         if kind == "websocket.accept":
             self.status = _SWITCHED
-            self.is_long_lived = True
         elif kind == "websocket.close":
             self.status = self.status or _FORBIDDEN
             return True

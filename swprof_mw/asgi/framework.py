@@ -28,7 +28,8 @@ class Framework:
     Attributes:
         component: SkyWalking's component id.
         name: what the app calls itself (FastAPI's title, Quart's name); empty if it does not.
-        indexes: the routes of its routers, by their ids.
+        index: the routes of the outermost router that is known; None if there is none.
+        indexes: the routes of all its routers, by their ids.
         is_known: whether its router is one that tells of a match.
     """
 
@@ -38,8 +39,8 @@ class Framework:
         self.name = _name(found)
         self.indexes: dict[int, RouteIndex] = {}
         self._own = self._index_of(found) or self._index_of(app)
-        self._index = self._index_of(scope.get("router")) or self._own
-        self.is_known = self._index is not None or "litestar" in packages_of(found)
+        self.index = self._index_of(scope.get("router")) or self._own
+        self.is_known = self.index is not None or "litestar" in packages_of(found)
 
     def knows_router(self, scope: Scope) -> bool:
         """Whether the request's router is one that tells of a match: without one, nothing matched."""
@@ -49,7 +50,7 @@ class Framework:
     def mounts_vary(self) -> bool:
         """Whether an app of another kind is mounted below a parameter; not, if that cannot be found out."""
         try:
-            index = self._index
+            index = self.index
             if index is None:
                 return False
             if len(index.router.routes) != index.count:

@@ -58,9 +58,15 @@ class SWProfilerMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Any:
         """Call the app; its exceptions pass through."""
-        quiet = self._quiet(self._known, scope, send) if self._known is not None else None
+        quiet = None
+        # Not by way of `_open` and what it gives: each call and object more is a good part of all this costs.
+        if self._known is not None and self._application.is_quiet:
+            try:
+                if scope["type"] == "http" and "router" not in scope:
+                    quiet = QuietRequest(self._application, self._known, scope, send)
+            except _MALFORMED:
+                pass  # `_open` says so
         if quiet is not None:
-            # Not by way of `_open` and what it gives: each call and object more is a good part of all that this costs.
             try:
                 result = await self.app(scope, receive, quiet.send)
             except Exception as error:
@@ -88,15 +94,6 @@ class SWProfilerMiddleware:
         finally:
             request.span.deactivate(request.token)
 
-    def _quiet(self, framework: Framework, scope: Scope, send: Send) -> QuietRequest | None:
-        """The request that begins, if it needs no span; what is not as it mostly is has one."""
-        try:
-            if scope["type"] == "http" and "router" not in scope and self._application.is_quiet:
-                return QuietRequest(self._application, framework, scope, send)
-        except _MALFORMED:
-            pass  # `_open` says so
-        return None
-
     def _open(self, scope: Scope, receive: Receive, send: Send, frame: FrameType) -> Request | None:
         """The request that begins inside of ``frame``.
 
@@ -106,7 +103,7 @@ class SWProfilerMiddleware:
             try:
                 if scope["type"] not in ("http", "websocket"):
                     return None
-                request, (client, sw8) = Request(scope, receive, send), caller(scope)
+                request, (client, sw8) = Request(scope), caller(scope)
             except _MALFORMED as error:
                 extra = fields("scope_ignored", error=f"{type(error).__name__}: {error}")
                 note("a scope that is not as ASGI has it: %s: %s", type(error).__name__, error, extra=extra)
@@ -115,7 +112,7 @@ class SWProfilerMiddleware:
             span = self._application.begin(request.method, request.full_path, client, sw8)
             if span is None:
                 return None
-            request.begin(framework, span, frame)
+            request.begin(framework, span, frame, scope, receive, send)
             return request
         except Exception:  # noqa: BLE001
             failed("beginning a request")

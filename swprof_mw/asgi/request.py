@@ -26,8 +26,6 @@ class Request(Head, Exchange):
 
     Args:
         scope: as it came in.
-        receive: the server's.
-        send: the server's.
 
     Attributes:
         scope: what the app is to be called with.
@@ -44,18 +42,23 @@ class Request(Head, Exchange):
     is_over = False
     _is_watched = False
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        Head.__init__(self, scope)
+    def begin(
+        self, framework: Framework, span: Span, frame: FrameType, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """The app, which is a ``framework``, is called now, as ``span``, inside of ``frame``, a coroutine's.
+
+        ``scope``, ``receive`` and ``send`` are the server's.
+        """
         self.scope = scope
         self._receive = receive
         self._send = send
-
-    def begin(self, framework: Framework, span: Span, frame: FrameType) -> None:
-        """The app, which is a ``framework``, is called now, as ``span``, inside of ``frame``, a coroutine's."""
         self._framework = framework
         self.span = span
-        if span.wants_route or framework.mounts_vary:
-            self.scope = scope_for(framework, span, self.scope, self) or self.scope
+        index = framework.index
+        # Asked here, since mostly there is nothing to ask further: each call costs a request something.
+        may_vary = index is not None and (index.mounts_vary or len(index.router.routes) != index.count)
+        if span.wants_route or (may_vary and framework.mounts_vary):
+            self.scope = scope_for(framework, span, scope, self) or scope
             self._is_watched = type(self.scope) is WatchedScope
         try:
             loop = get_running_loop()
@@ -72,7 +75,7 @@ class Request(Head, Exchange):
         self.is_over = True
         if not self._is_named:
             name(self._framework, self.span, self.scope, self)
-        if self.is_long_lived:
+        if not self.is_one_piece and self.is_long_lived:
             self.span.mark_long_lived()
         self.span.end(self.status or otherwise)
 

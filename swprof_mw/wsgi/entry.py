@@ -88,8 +88,14 @@ class WSGIEntry:
 
     def _quietly(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request that is not going to be reported, most likely."""
-        if SPAN in environ or not _put(environ, self):
-            return self.app(environ, start_response)  # an outer adapter has it, or it can be told nothing
+        if SPAN in environ:
+            return self.app(environ, start_response)  # an outer adapter has it
+        try:
+            environ[BEGAN] = monotonic_ns()
+            environ[SPAN] = self
+        except Exception:  # noqa: BLE001
+            failed("writing into the WSGI environ")
+            return self.app(environ, start_response)
         try:
             body = self.app(environ, start_response)
         except BaseException as exception:
@@ -143,17 +149,6 @@ def caller(environ: Mapping[str, Any]) -> tuple[Client, str]:
     """Who asks: the client's host and port, as far as the server says, and the value of the ``sw8`` header."""
     sw8 = environ.get("HTTP_SW8", "")
     return (environ.get("REMOTE_ADDR"), environ.get("REMOTE_PORT")), sw8 if isinstance(sw8, str) else ""
-
-
-def _put(environ: dict[str, Any], entry: WSGIEntry) -> bool:
-    """Let the framework's hook find the entry of a request without a span."""
-    try:
-        environ[BEGAN] = monotonic_ns()
-        environ[SPAN] = entry
-        return True
-    except Exception:  # noqa: BLE001
-        failed("writing into the WSGI environ")
-        return False
 
 
 def listening(span: EntrySpan, start_response: Callable[..., Any]) -> Callable[..., Any]:

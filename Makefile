@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test quick lint types check unit coverage docs test-oldest test-newest test-installed matrix before-release locks test-oap test-tools test-page pictures vendor test-suites test-release test-processes test-agents test-hostile test-accuracy bench collector-load outages accuracy accuracy-short retention soak protocol settings release clean
+.PHONY: help setup demo test quick lint types check unit coverage docs test-docs test-costs test-profiles test-oldest test-newest test-installed matrix before-release locks test-oap test-tools test-page pictures vendor test-suites test-release test-processes test-agents test-hostile test-accuracy bench collector-load outages accuracy accuracy-short retention soak protocol settings release clean
 
 help:
 	@echo "make demo      profile the three example apps through the embedded collector"
 	@echo "make test      lint, types, the code's figures and tests"
 	@echo "make quick     lint, types and the tests of what has changed, in less than a minute"
 	@echo "make check     the figures that the code is held to: lengths, docstrings, what stands twice, ..."
+	@echo "make test-profiles  what is shown of real servers' requests is what they did (two minutes)"
+	@echo "make test-costs  what requests, samples, a process and the collector take at the most (a minute)"
+	@echo "make test-docs  what the docs say and show is so (a minute)"
 	@echo "make test-oldest  the adapters with the oldest supported libraries, on the oldest Python; test-newest likewise"
 	@echo "make test-installed  the wheel and the sdist, used in environments of their own (a minute; needs node)"
 	@echo "make coverage  which lines and branches the unit tests reach; less than 95 % is a failure (some minutes)"
@@ -70,7 +73,7 @@ check: setup
 # Tests that wait for servers more than they compute run side by side; those that measure times or shares run alone.
 WORKERS ?= 3
 SIDE_BY_SIDE := -q -n $(WORKERS) --dist worksteal
-UNIT := not (oap or tools or accuracy or processes or page or installed or agents or release or docs or profiles)
+UNIT := not (oap or tools or accuracy or processes or page or installed or agents or release or docs or profiles or costs)
 
 unit: setup
 	$(BIN)/python -m pytest -m "$(UNIT) and not alone" $(SIDE_BY_SIDE)
@@ -82,6 +85,9 @@ docs: setup
 
 test-docs: setup
 	$(BIN)/python -m pytest -m "docs and not (oap or release)" $(SIDE_BY_SIDE)
+
+test-costs: setup
+	$(BIN)/python -m pytest -m "costs and not (oap or release)" -q
 
 test-profiles: setup
 	$(BIN)/python -m pytest -m "profiles and not (alone or release)" $(SIDE_BY_SIDE)

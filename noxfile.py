@@ -83,7 +83,7 @@ def suites(names: list[str]) -> list[str]:
 @nox.session(python=PYTHONS)
 @nox.parametrize("libraries", LIBRARIES, ids=LIBRARIES)
 def unit(session: nox.Session, libraries: str) -> None:
-    """Everything that `make unit test-docs test-profiles` run."""
+    """Everything that `make unit test-docs test-profiles test-costs` run."""
     prepare(session, libraries)
     test(session, libraries, "-m", f"{UNIT} and not alone", *SIDE_BY_SIDE)
     test(session, libraries, "-m", f"{UNIT} and alone")

@@ -8,7 +8,7 @@ import pytest
 
 from bench import collector_load
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.costs]
 
 
 def test_two_thousand_snapshots_a_second_are_kept(capsys: pytest.CaptureFixture[str]) -> None:

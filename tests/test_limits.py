@@ -207,6 +207,7 @@ def share_over(seconds: float, clock: int) -> float:
     return (time.clock_gettime(clock) - used) / (time.monotonic() - began)
 
 
+@pytest.mark.costs
 @pytest.mark.alone
 @pytest.mark.parametrize("own", [False, True], ids=["of others", "of the request"])
 def test_with_twenty_thousand_tasks_the_sampler_keeps_to_its_share(own: bool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,6 +263,7 @@ def segment(number: int) -> Segment:
 STACK = tuple(f"package/module_{line}.py.function_{line}: {line}" for line in range(60))
 
 
+@pytest.mark.costs
 @pytest.mark.alone
 def test_what_is_reported_keeps_the_gil_from_nobody() -> None:
     with collector() as (address, _):
@@ -291,6 +293,7 @@ def test_what_is_reported_keeps_the_gil_from_nobody() -> None:
     assert min(held) < LONGEST_HOLD + min(quiet)
 
 
+@pytest.mark.costs
 @pytest.mark.alone
 def test_samples_that_take_long_keep_the_gil_no_longer_than_any_code_of_the_app() -> None:
     """They take so long here since they look at 4,000 tasks of the request's own."""

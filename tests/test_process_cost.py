@@ -12,7 +12,7 @@ from bench.peers.running import Sink, sink, work
 from bench.peers.variants import BARE, OURS
 from bench.process_cost import MOST_FIRST, MOST_IDLE, MOST_IMPORT
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.costs]
 
 ROUNDS = 5
 #: Seconds without a request.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.costs]
 
 ROOT = Path(__file__).resolve().parent.parent
 ROUNDS = 4

@@ -9,7 +9,6 @@ from swprof_mw.application import Application
 from swprof_mw.asgi.framework import Framework
 from swprof_mw.asgi.head import caller
 from swprof_mw.asgi.quiet import QuietRequest
-from swprof_mw.asgi.request import Request
 from swprof_mw.asgi.types import ASGIApp, Message, Receive, Scope, Send
 from swprof_mw.components import PYTHON
 from swprof_mw.failures import failed, guarded, note
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
+    from swprof_mw.asgi.request import Request
     from swprof_mw.settings import Settings
 
 _MALFORMED = (KeyError, TypeError, ValueError, AttributeError)
@@ -44,13 +44,18 @@ class SWProfilerMiddleware:
 
     app: ASGIApp
     _application: Application
+    _request: type[Request]
     _framework: Framework | None
     #: The same where requests may be without a span, and their routes can be known at their end.
     _known: Framework | None = None
 
     def __new__(cls, app: ASGIApp, **settings: Unpack[Settings]) -> Any:
         """The middleware, or the app if we are off."""
+        # It brings asyncio, which some frameworks do not import, and which takes longer than all of ours.
+        from swprof_mw.asgi.request import Request
+
         self = super().__new__(cls)
+        self._request = Request
         self.app = app
         self._application = Application(PYTHON, settings, default_name=self._app_name)
         self._framework = None
@@ -103,7 +108,7 @@ class SWProfilerMiddleware:
             try:
                 if scope["type"] not in ("http", "websocket"):
                     return None
-                request, (client, sw8) = Request(scope), caller(scope)
+                request, (client, sw8) = self._request(scope), caller(scope)
             except _MALFORMED as error:
                 extra = fields("scope_ignored", error=f"{type(error).__name__}: {error}")
                 note("a scope that is not as ASGI has it: %s: %s", type(error).__name__, error, extra=extra)

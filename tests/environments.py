@@ -22,7 +22,8 @@ def environment(name: str, python: str, *requirements: str) -> Path:
     with open(CACHE / f"{name}-{digest}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         interpreter = directory / "bin" / "python"
-        if not (directory / "complete").exists():
+        # It may link to the interpreter of another environment, which somebody has removed since.
+        if not ((directory / "complete").exists() and interpreter.exists()):
             shutil.rmtree(directory, ignore_errors=True)
             _run(python, "-m", "venv", str(directory))
             quiet = ("--quiet", "--disable-pip-version-check")

@@ -84,14 +84,19 @@ docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 test-docs: setup
-	$(BIN)/python -m pytest -m "docs and not (oap or release)" $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest -m "docs and not (oap or release)" $(SIDE_BY_SIDE) tests/test_docs.py
+
+# Files are named where few have such tests: to collect all of them takes each worker ten seconds.
+COSTS := $(addprefix tests/test_,$(addsuffix .py,collector_load limits process_cost sample_cost))
 
 test-costs: setup
-	$(BIN)/python -m pytest -m "costs and not (oap or release)" -q
+	$(BIN)/python -m pytest -m "costs and not (oap or release)" -q $(COSTS)
+
+PROFILES := $(addprefix tests/test_,$(addsuffix .py,end_to_end gevent side_by_side styles))
 
 test-profiles: setup
-	$(BIN)/python -m pytest -m "profiles and not (alone or release)" $(SIDE_BY_SIDE)
-	$(BIN)/python -m pytest -m "profiles and alone and not (oap or release)" -q
+	$(BIN)/python -m pytest -m "profiles and not (alone or release)" $(SIDE_BY_SIDE) $(PROFILES)
+	$(BIN)/python -m pytest -m "profiles and alone and not (oap or release)" -q $(PROFILES)
 
 coverage: setup
 	$(BIN)/nox -s coverage

@@ -192,7 +192,7 @@ class EntrySpan(ProfiledSpan):
             self.ended = True
             # Inactive first, then the time: a snapshot that is later than the end is dropped by its time.
             if self.frame is not None:
-                self.frame = self.task = self.greenlet = None  # as `leave` does: a call less for each request
+                self.leave()
             self._end = self._end or monotonic_ns()
             profiler = self.profiler
             if profiler is not None:

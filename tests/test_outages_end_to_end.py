@@ -159,7 +159,7 @@ def back_after(traffic: Traffic) -> float:
 
 
 def traces(server: OapServer, service: str) -> list[str]:
-    """The ids of the service's traces of the last ten minutes, as OAP lists them."""
+    """The ids of the service's traces, of today and of ten minutes ago, as OAP lists them."""
     condition = {
         "serviceId": service_id(service),
         "queryDuration": days(time.time() - 600),

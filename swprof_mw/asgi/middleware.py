@@ -51,15 +51,17 @@ class SWProfilerMiddleware:
 
     def __new__(cls, app: ASGIApp, **settings: Unpack[Settings]) -> Any:
         """The middleware, or the app if we are off."""
-        # It brings asyncio, which some frameworks do not import, and which takes longer than all of ours.
-        from swprof_mw.asgi.request import Request
-
         self = super().__new__(cls)
-        self._request = Request
         self.app = app
         self._application = Application(PYTHON, settings, default_name=self._app_name)
         self._framework = None
-        return self if self._application.enabled else app
+        if not self._application.enabled:
+            return app
+        # It brings asyncio, which some frameworks do not import, and which takes longer than all of ours.
+        from swprof_mw.asgi.request import Request
+
+        self._request = Request
+        return self
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Any:
         """Call the app; its exceptions pass through."""

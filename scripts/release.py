@@ -20,7 +20,10 @@ from typing import NamedTuple
 from packaging.version import InvalidVersion, Version
 
 ROOT = Path(__file__).resolve().parent.parent
-SUITES = ("test", "docs", "test-oap", "test-tools", "test-page", "before-release")
+SUITES = (
+    *("test", "docs", "test-docs", "test-costs", "test-profiles"),
+    *("test-oap", "test-tools", "test-page", "before-release"),
+)
 """What has to pass, as targets of make: some hours."""
 
 _HEADING = re.compile(r"^## (?P<version>\S+) \((?P<when>[^)]*)\)$", re.MULTILINE)

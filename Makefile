@@ -75,6 +75,9 @@ WORKERS ?= 3
 SIDE_BY_SIDE := -q -n $(WORKERS) --dist worksteal
 UNIT := not (oap or tools or accuracy or processes or page or installed or agents or release or docs or profiles or costs)
 
+# Where few files have tests of a kind, only these are collected: to collect all of them takes each worker ten seconds.
+marked = $(sort $(shell grep -rlw --include='test_*.py' 'mark\.$(1)' tests))
+
 unit: setup
 	$(BIN)/python -m pytest -m "$(UNIT) and not alone" $(SIDE_BY_SIDE)
 	$(BIN)/python -m pytest -m "$(UNIT) and alone" -q
@@ -84,19 +87,14 @@ docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 test-docs: setup
-	$(BIN)/python -m pytest -m "docs and not (oap or release)" $(SIDE_BY_SIDE) tests/test_docs.py
-
-# Files are named where few have such tests: to collect all of them takes each worker ten seconds.
-COSTS := $(addprefix tests/test_,$(addsuffix .py,collector_load limits process_cost sample_cost))
+	$(BIN)/python -m pytest -m "docs and not (oap or release)" $(SIDE_BY_SIDE) $(call marked,docs)
 
 test-costs: setup
-	$(BIN)/python -m pytest -m "costs and not (oap or release)" -q $(COSTS)
-
-PROFILES := $(addprefix tests/test_,$(addsuffix .py,end_to_end gevent side_by_side styles))
+	$(BIN)/python -m pytest -m "costs and not (oap or release)" -q $(call marked,costs)
 
 test-profiles: setup
-	$(BIN)/python -m pytest -m "profiles and not (alone or release)" $(SIDE_BY_SIDE) $(PROFILES)
-	$(BIN)/python -m pytest -m "profiles and alone and not (oap or release)" -q $(PROFILES)
+	$(BIN)/python -m pytest -m "profiles and not (alone or release)" $(SIDE_BY_SIDE) $(call marked,profiles)
+	$(BIN)/python -m pytest -m "profiles and alone and not (oap or release)" -q $(call marked,profiles)
 
 coverage: setup
 	$(BIN)/nox -s coverage
@@ -109,7 +107,7 @@ test-newest: setup
 	$(BIN)/nox -s 'adapters-3.13(newest)'
 
 test-installed: setup
-	$(BIN)/python -m pytest -m installed -q -n 2 --dist worksteal
+	$(BIN)/python -m pytest -m installed -q -n 2 --dist worksteal $(call marked,installed)
 
 # Every Python, with the oldest and the newest libraries, and what an app may lack (an hour or two).
 matrix: setup
@@ -122,7 +120,8 @@ locks: setup
 	PYTHONPATH=. $(BIN)/python scripts/locks.py
 
 test-oap: browser
-	$(BIN)/python -m pytest -m oap -q -n 2 --dist worksteal
+	$(BIN)/python -m pytest -m "oap and not alone" $(SIDE_BY_SIDE) $(call marked,oap)
+	$(BIN)/python -m pytest -m "oap and alone" -q $(call marked,oap)
 
 # Flask's and Starlette's own tests with our middleware in every app (downloads them; some minutes). On other Pythons:
 # make test-suites PYTHONS="3.11 3.12 3.13"
@@ -130,7 +129,7 @@ test-suites: setup
 	$(BIN)/python -m tests.suites $(PYTHONS)
 
 test-tools: setup
-	$(BIN)/python -m pytest -m tools -q
+	$(BIN)/python -m pytest -m tools -q $(call marked,tools)
 
 test-page: browser
 	$(BIN)/python -m pytest -m "page and not alone and not oap" -q -n 3 --maxschedchunk 1 tests/page
@@ -147,13 +146,13 @@ vendor: setup
 	PYTHONPATH=. $(BIN)/python scripts/vendor.py
 
 test-processes: setup
-	$(BIN)/python -m pytest -m processes -q
+	$(BIN)/python -m pytest -m processes -q $(call marked,processes)
 
 test-agents: setup
-	$(BIN)/python -m pytest -m agents -q
+	$(BIN)/python -m pytest -m agents -q $(call marked,agents)
 
 test-release: setup
-	$(BIN)/python -m pytest -m release -q -n 2 --dist worksteal
+	$(BIN)/python -m pytest -m release -q -n 2 --dist worksteal $(call marked,release)
 
 # Twelve times as many generated cases as in `make test`, and other ones each time.
 CASES ?= 12
@@ -163,7 +162,7 @@ test-hostile: setup
 		$(wildcard tests/test_hostile_*.py tests/test_differential_*.py)
 
 test-accuracy: setup
-	$(BIN)/python -m pytest -m accuracy -q
+	$(BIN)/python -m pytest -m accuracy -q $(call marked,accuracy)
 
 accuracy: setup
 	PYTHONPATH=. $(BIN)/python bench/accuracy.py

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from operator import attrgetter
 
 import pytest
 
@@ -11,8 +13,9 @@ from swprof_mw.collector.server import Collector
 from swprof_mw.query.client import OapClient, Request
 from tests.examples import EXAMPLES, PARTS, Example, Orders, running, show_endpoints
 from tests.oap.server import OapServer
+from tests.servers import Server
 from tests.trees import function_time
-from tests.waiting import eventually
+from tests.waiting import eventually, fetched
 
 pytestmark = [pytest.mark.alone, pytest.mark.profiles]
 
@@ -22,6 +25,7 @@ TRUE = 3
 #: A function's share of its request may differ from its true one by so much.
 TOLERANCE = 0.10
 COVERED = 0.95
+SERVICE = attrgetter("service")
 
 
 @dataclass(frozen=True)
@@ -32,33 +36,59 @@ class Engine:
     url: str
 
 
-@pytest.fixture
-def collector() -> Iterator[Engine]:
-    """The embedded collector."""
-    with Collector(grpc_port=0, http_port=0) as running_collector:
-        yield Engine(running_collector.backend, running_collector.url)
+@dataclass(frozen=True)
+class Profiling:
+    """An example that runs and carries a task out."""
+
+    example: Example
+    server: Server
+    client: OapClient
+    task_id: str
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.service)
-def test_collector_shows_where_the_time_goes(example: Example, collector: Engine) -> None:
-    check(example, collector)
+@contextmanager
+def profiling(examples: Sequence[Example], engine: Engine) -> Iterator[list[Profiling]]:
+    """From the first visit to the task, as a person would go. A backend takes its time: all wait for it together."""
+    client = OapClient(engine.url)
+    with ExitStack() as stack:
+        servers = [stack.enter_context(running(example, engine.backend)) for example in examples]
+        started = []
+        for example, server in zip(examples, servers, strict=True):
+            show_endpoints(example, server, client)
+            task_id = client.create_task(example.service, example.endpoint, samples=SAMPLES, period=10, duration=5)
+            started.append(Profiling(example, server, client, task_id))
+        fetched(client, {one.task_id: one.example.service for one in started})
+        yield started
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=SERVICE)
+def test_collector_shows_where_the_time_goes(example: Example) -> None:
+    with (
+        Collector(grpc_port=0, http_port=0) as collector,
+        profiling([example], Engine(collector.backend, collector.url)) as [started],
+    ):
+        check(started)
+
+
+@pytest.fixture(scope="module")
+def over_oap(oap: OapServer) -> Iterator[dict[Example, Profiling]]:
+    """All examples, over a real OAP."""
+    with profiling(EXAMPLES, Engine(oap.grpc_address, oap.url)) as started:
+        yield {one.example: one for one in started}
 
 
 @pytest.mark.oap
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.service)
-def test_real_oap_shows_where_the_time_goes(example: Example, oap: OapServer) -> None:
-    check(example, Engine(oap.grpc_address, oap.url))
+@pytest.mark.parametrize("example", EXAMPLES, ids=SERVICE)
+def test_real_oap_shows_where_the_time_goes(example: Example, over_oap: dict[Example, Profiling]) -> None:
+    check(over_oap[example])
 
 
-def check(example: Example, engine: Engine) -> None:
-    """From the first visit to the tree, as a person would go."""
-    client = OapClient(engine.url)
-    with running(example, engine.backend) as server:
-        show_endpoints(example, server, client)
-        task_id = client.create_task(example.service, example.endpoint, samples=SAMPLES, period=10)
-        with Orders(server) as orders:
-            eventually(lambda: len(client.segments(task_id)) >= SAMPLES, "requests are profiled")
-        finished = eventually(lambda: _finished(client, example, task_id), "the task has ended", timeout=20)
+def check(profiling: Profiling) -> None:
+    """From the task to the tree."""
+    example, client, task_id = profiling.example, profiling.client, profiling.task_id
+    with Orders(profiling.server) as orders:
+        eventually(lambda: len(client.segments(task_id)) >= SAMPLES, "requests are profiled")
+    finished = eventually(lambda: _finished(client, example, task_id), "the task has ended", timeout=20)
     requests = client.segments(task_id)
     assert len(requests) == SAMPLES, "exactly as many as the task asked for"
     assert finished == {request.instance for request in requests}

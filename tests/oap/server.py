@@ -24,6 +24,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 MAIN_CLASS = "org.apache.skywalking.oap.server.starter.OAPServerStartUp"
+#: It lives for seconds: what the optimizing compiler and the parallel collector cost at its start never comes back.
+#: Without them a start takes 7 s of processor time rather than 13.
+JAVA_OPTIONS = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 START_SECONDS = 60
 STOP_SECONDS = 10
 
@@ -166,7 +169,8 @@ class OapServer:
     ) -> None:
         if (tls_key is None) != (tls_cert is None) or (client_ca is not None and tls_key is None):
             raise ValueError(f"TLS needs both tls_key and tls_cert, got {tls_key!r} and {tls_cert!r}")
-        command = [_program("java"), "-Xms128m", "-Xmx512m", "-cp", f"{HERE / 'config'}:{jars()}/*", MAIN_CLASS]
+        classes = f"{HERE / 'config'}:{jars()}/*"
+        command = [_program("java"), *JAVA_OPTIONS, "-Xms128m", "-Xmx512m", "-cp", classes, MAIN_CLASS]
         try:
             self.grpc_port, self.http_port, self._core_port = free_ports(grpc_port, http_port, 0)
         except OSError as error:

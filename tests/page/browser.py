@@ -22,7 +22,7 @@ from tests.environments import CACHE
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WEB = ROOT / "scripts" / "web"
-SYSTEM = ("chromium", "chromium-browser", "google-chrome")
+SYSTEM = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
 
 def executable() -> str | None:

@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
+# Hundreds of processes read the same files; who keeps them from writing what they have compiled pays for it each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup demo test quick lint types check unit coverage docs test-docs test-costs test-profiles test-oldest test-newest test-installed matrix before-release locks test-oap test-tools test-page pictures vendor test-suites test-release test-processes test-agents test-hostile test-accuracy bench collector-load outages accuracy accuracy-short retention soak protocol settings release clean
 
 help:
@@ -80,7 +83,7 @@ marked = $(sort $(shell grep -rlw --include='test_*.py' 'mark\.$(1)' tests))
 
 unit: setup
 	$(BIN)/python -m pytest -m "$(UNIT) and not alone" $(SIDE_BY_SIDE)
-	$(BIN)/python -m pytest -m "$(UNIT) and alone" -q
+	$(BIN)/python -m pytest -m "$(UNIT) and alone" -q $(call marked,alone)
 
 # Its theme would tell of a product of its makers'.
 docs: setup

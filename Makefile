@@ -14,7 +14,7 @@ help:
 	@echo "make quick     lint, types and the tests of what has changed, in less than a minute"
 	@echo "make check     the figures that the code is held to: lengths, docstrings, what stands twice, ..."
 	@echo "make test-profiles  what is shown of real servers' requests is what they did (two minutes)"
-	@echo "make test-costs  what requests, samples, a process and the collector take at the most (a minute)"
+	@echo "make test-costs  what requests, samples, a process and the collector take at the most, and leave behind (two minutes)"
 	@echo "make test-docs  what the docs say and show is so (a minute)"
 	@echo "make test-oldest  the adapters with the oldest supported libraries, on the oldest Python; test-newest likewise"
 	@echo "make test-installed  the wheel and the sdist, used in environments of their own (a minute; needs node)"
@@ -93,7 +93,8 @@ test-docs: setup
 	$(BIN)/python -m pytest -m "docs and not (oap or release)" $(SIDE_BY_SIDE) $(call marked,docs)
 
 test-costs: setup
-	$(BIN)/python -m pytest -m "costs and not (oap or release)" -q $(call marked,costs)
+	$(BIN)/python -m pytest -m "costs and not (alone or release)" $(SIDE_BY_SIDE) $(call marked,costs)
+	$(BIN)/python -m pytest -m "costs and alone and not (oap or release)" -q $(call marked,costs)
 
 test-profiles: setup
 	$(BIN)/python -m pytest -m "profiles and not (alone or release)" $(SIDE_BY_SIDE) $(call marked,profiles)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import _socket
 import os
 import platform
-import socket
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from swprof_mw.config import Config
@@ -60,7 +61,7 @@ class Service:
             ("language", "python"),
             ("OS Name", platform.system()),
             ("Process No.", str(os.getpid())),
-            ("hostname", socket.gethostname()),
+            ("hostname", _socket.gethostname()),
             ("ipv4", _address()),
             ("python", platform.python_version()),
         ]
@@ -75,9 +76,11 @@ class Service:
 def _address() -> str:
     """The host's address, by which it reaches others.
 
-    Names are not looked up: a child forked meanwhile could never look one up, nor could the app in it.
+    Names are not looked up: a child forked meanwhile could never look one up, nor could the app in it. The socket is
+    the system's own: one that gevent has patched makes a hub in the thread that calls, which imports what the app's
+    first hub may be importing at that moment. Then both wait for each other, for ever.
     """
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire:
+    with closing(_socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)) as wire:
         try:
             wire.connect(_ELSEWHERE)  # sends nothing
         except OSError:  # there is no way out

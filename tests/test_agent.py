@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _socket
 import contextlib
 import os
 import socket
@@ -188,11 +189,11 @@ def test_properties_say_what_the_instance_is(recorded: Recorded) -> None:
 
 
 def test_a_host_without_a_way_out_is_its_own(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Cut(socket.socket):
+    class Cut(_socket.socket):
         def connect(self, address: object) -> None:
             raise OSError(address)
 
-    monkeypatch.setattr("socket.socket", Cut)
+    monkeypatch.setattr("_socket.socket", Cut)
     serve(Application(7001, {"service_name": "shop"}))
     assert dict(recorded.service().properties())["ipv4"] == "127.0.0.1"
 
@@ -213,6 +214,7 @@ def test_properties_look_no_name_up(recorded: Recorded, monkeypatch: pytest.Monk
     looked_up: list[object] = []
     for name in ("gethostbyname", "gethostbyname_ex", "gethostbyaddr", "getaddrinfo"):
         monkeypatch.setattr(f"socket.{name}", note)
+        monkeypatch.setattr(f"_socket.{name}", note)
     serve(Application(7001, {"service_name": "shop"}))
     recorded.service().properties()
     assert looked_up == []

@@ -17,7 +17,7 @@ from tests.examples import DIRECTORY, EXAMPLES
 from tests.load import get
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.docs]
 
 ONE_APP = "import sys, demo; sys.exit(demo.main(demo.EXAMPLES[:1]))"
 EXAMPLE = EXAMPLES[0]

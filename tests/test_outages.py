@@ -295,6 +295,7 @@ def test_with_several_backends_reporting_goes_on_at_one_that_is_there(running: R
     assert max(running.moves[plain].result()) < BACK_WITHIN
 
 
+@pytest.mark.costs
 @pytest.mark.parametrize("kind", ["black hole", "flapping", "half-way", "RESOURCE_EXHAUSTED"])
 def test_requests_do_not_notice_an_outage(kind: str) -> None:
     """The short form of the benchmark. A busy machine may slow down requests of one kind, but not time and again."""

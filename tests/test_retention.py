@@ -16,7 +16,7 @@ from bench.census import State
 from bench.driving import KINDS, THRESHOLDS, Kind, Outcome, Plan, run
 from bench.retention import faults
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.costs]
 
 #: Of a run: some four seconds.
 REQUESTS = 320

@@ -295,7 +295,11 @@ def test_no_more_snapshots_wait_than_this(recorded: Recorded) -> None:
         _wait_until(lambda: swprof_mw.stats().snapshots.dropped > 0)
 
     profile(recorded, app(profile_snapshot_transport_buffer_size=3), view)
-    assert [snapshot.sequence for snapshot in recorded.snapshots] == [0, 1, 2]
+    assert len(recorded.snapshots) == 3
+    # Where the sampler was kept from looking for a while, a number is left out.
+    first, *others = [snapshot.sequence for snapshot in recorded.snapshots]
+    assert first == 0
+    assert others == sorted({*others})
 
 
 # How requests are sampled.

@@ -11,7 +11,7 @@ import pytest
 from swprof_mw.config import Config
 from swprof_mw.reporter import tls, transport
 from tests.certificates import Authority
-from tests.faulty import Backend
+from tests.faulty import PROPERTIES, Backend
 from tests.scripts import PRELUDE, ROOT
 
 #: By what the line begins with: the variables that ask for the library.
@@ -63,6 +63,30 @@ def test_without_the_library_our_own_client_makes_the_calls(why: str, tmp_path_f
         )
         assert len(backend.segments()) == 2
     assert done.stderr == f"WARNING:{MESSAGE.format(why=why)}\n"
+
+
+HUBS = """
+import gc
+from gevent.hub import Hub
+request()
+sys.stdin.read()
+print(sum(isinstance(each, Hub) for each in gc.get_objects()))
+"""
+
+
+def test_the_reporter_makes_no_hub_of_gevent_s() -> None:
+    """It would import what the app's first hub may be importing: each has waited for the other, for ever."""
+    with Backend() as backend:
+        process = subprocess.Popen(
+            [sys.executable, "-c", BEGIN + PRELUDE + HUBS, "gevent"],
+            env={**os.environ, "SW_AGENT_COLLECTOR_BACKEND_SERVICES": backend.address, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        with process:
+            backend.wait(lambda: bool(backend.calls(PROPERTIES) and backend.segments()))
+            assert process.communicate(timeout=30)[0] == "0\n"
 
 
 def test_where_no_authority_is_known_either(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

@@ -71,7 +71,10 @@ def run(
     Returns:
         One for each burst: all of its requests.
     """
-    with Collector(grpc_port=0, http_port=0) as collector, serving(case, collector, environment(version)) as server:
+    with (
+        Collector(grpc_port=0, http_port=0) as collector,
+        serving(case, collector.backend, environment(version)) as server,
+    ):
         found = measure(case, collector, server, [burst for burst in bursts for _ in range(repeat)], total)
     return [sum(found[at : at + repeat], Measured()) for at in range(0, len(found), repeat)]
 

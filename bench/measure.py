@@ -19,7 +19,7 @@ from swprof_mw.query.client import OapClient
 from tests import servers
 from tests.load import get
 from tests.trees import elements, function_time, marked_time
-from tests.waiting import eventually, fetched
+from tests.waiting import endpoints_listed, eventually, fetched
 
 ROOT = Path(__file__).resolve().parent.parent
 PERIOD = 10
@@ -60,11 +60,13 @@ class Measured:
 
 
 @contextlib.contextmanager
-def serving(case: Case, collector: Collector, python: str, threads: int = 8) -> Iterator[servers.Server]:
-    """The case's app under its server, with so many threads where it has them, known to the collector."""
+def serving(
+    case: Case, backend: str, python: str, threads: int = 8, service: str = "bench"
+) -> Iterator[servers.Server]:
+    """The case's app under its server, with so many threads where it has them; it reports to that address."""
     environment = {
-        "SW_AGENT_NAME": "bench",
-        "SW_AGENT_COLLECTOR_BACKEND_SERVICES": collector.backend,
+        "SW_AGENT_NAME": service,
+        "SW_AGENT_COLLECTOR_BACKEND_SERVICES": backend,
         "SW_AGENT_COLLECTOR_GET_PROFILE_TASK_INTERVAL": "0.2",
         "PYTHONPATH": str(ROOT),
     }
@@ -130,7 +132,7 @@ def measure(
 def profile(case: Case, collector: Collector, samples: int) -> str:
     """Create a task for the case's endpoint; returns its id once the app carries it out."""
     client = OapClient(collector.url)
-    eventually(lambda: "bench" in client.services() and case.own in client.endpoints("bench"), "the app is listed")
+    endpoints_listed(client, "bench", case.own)
     task_id = client.create_task("bench", case.own, samples=samples, period=PERIOD)
     fetched(client, {task_id: "bench"})
     return task_id

@@ -12,7 +12,7 @@ from pathlib import Path
 from swprof_mw.query.client import OapClient
 from tests import servers
 from tests.load import get
-from tests.waiting import eventually
+from tests.waiting import endpoints_listed
 
 DIRECTORY = Path(__file__).resolve().parent.parent / "examples"
 
@@ -50,13 +50,9 @@ def running(example: Example, backend: str, interval: float = 0.5) -> Iterator[s
 
 def show_endpoints(example: Example, server: servers.Server, client: OapClient) -> None:
     """Visit every page until the backend lists them all: what a person picks from."""
-    wanted = {"/", "/health", example.endpoint}
     for path in ("/", "/health", "/orders/1"):
         assert get(server.url + path)[0] == 200, path
-    eventually(
-        lambda: example.service in client.services() and wanted <= set(client.endpoints(example.service)),
-        f"{example.service} with {wanted} is listed",
-    )
+    endpoints_listed(client, example.service, "/", "/health", example.endpoint)
 
 
 class Orders:

@@ -84,11 +84,11 @@ _FORKS = "ignore:This process:DeprecationWarning"
 
 
 class Script:
-    """A process that runs `PRELUDE` and then ``code``.
+    """A process that runs ``before``, `PRELUDE` and then ``code``.
 
     Args:
         backend: the address that it reports to.
-        code: Python; indented or not.
+        code, before: Python; indented or not.
         environment: more variables; one that is empty is unset.
         python: the interpreter.
     """
@@ -99,6 +99,7 @@ class Script:
         code: str,
         environment: Mapping[str, str] | None = None,
         python: str | Path = sys.executable,
+        before: str = "",
     ) -> None:
         settings = {
             "SW_AGENT_COLLECTOR_BACKEND_SERVICES": backend,
@@ -107,7 +108,7 @@ class Script:
         }
         every = {**os.environ, **settings, **(environment or {})}
         self.process = subprocess.Popen(
-            [str(python), "-W", _FORKS, "-c", PRELUDE + textwrap.dedent(code)],
+            [str(python), "-W", _FORKS, "-c", textwrap.dedent(before) + PRELUDE + textwrap.dedent(code)],
             env={name: value for name, value in every.items() if value},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -29,14 +29,6 @@ SERVICE = attrgetter("service")
 
 
 @dataclass(frozen=True)
-class Engine:
-    """Where agents report to, and where people ask."""
-
-    backend: str
-    url: str
-
-
-@dataclass(frozen=True)
 class Profiling:
     """An example that runs and carries a task out."""
 
@@ -47,11 +39,11 @@ class Profiling:
 
 
 @contextmanager
-def profiling(examples: Sequence[Example], engine: Engine) -> Iterator[list[Profiling]]:
+def profiling(examples: Sequence[Example], backend: str, url: str) -> Iterator[list[Profiling]]:
     """From the first visit to the task, as a person would go. A backend takes its time: all wait for it together."""
-    client = OapClient(engine.url)
+    client = OapClient(url)
     with ExitStack() as stack:
-        servers = [stack.enter_context(running(example, engine.backend)) for example in examples]
+        servers = [stack.enter_context(running(example, backend)) for example in examples]
         started = []
         for example, server in zip(examples, servers, strict=True):
             show_endpoints(example, server, client)
@@ -65,7 +57,7 @@ def profiling(examples: Sequence[Example], engine: Engine) -> Iterator[list[Prof
 def test_collector_shows_where_the_time_goes(example: Example) -> None:
     with (
         Collector(grpc_port=0, http_port=0) as collector,
-        profiling([example], Engine(collector.backend, collector.url)) as [started],
+        profiling([example], collector.backend, collector.url) as [started],
     ):
         check(started)
 
@@ -73,7 +65,7 @@ def test_collector_shows_where_the_time_goes(example: Example) -> None:
 @pytest.fixture(scope="module")
 def over_oap(oap: OapServer) -> Iterator[dict[Example, Profiling]]:
     """All examples, over a real OAP."""
-    with profiling(EXAMPLES, Engine(oap.grpc_address, oap.url)) as started:
+    with profiling(EXAMPLES, oap.grpc_address, oap.url) as started:
         yield {one.example: one for one in started}
 
 

@@ -31,7 +31,7 @@ def test_a_profile_arrives_from_gunicorn_with_gevent() -> None:
 
 def profiled_round() -> float:
     """Profile requests under load; by how much the largest gap in the hub's turn was larger then, in seconds."""
-    with Collector(grpc_port=0, http_port=0) as collector, serving(CASE, collector, sys.executable) as server:
+    with Collector(grpc_port=0, http_port=0) as collector, serving(CASE, collector.backend, sys.executable) as server:
         url = f"{server.url}{CASE.own}?burst=1&total=1000"
         with Beside(f"{server.url}{CASE.other}?burst=1&total=200", 4):
             largest_gap(server.url)

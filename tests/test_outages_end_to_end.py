@@ -26,7 +26,7 @@ from tests.outages import Scene
 from tests.relay import Relay
 from tests.reports import Probe, segment
 from tests.sampled import work_until_sampled
-from tests.waiting import eventually
+from tests.waiting import endpoints_listed, eventually
 
 
 def test_a_profile_taken_in_an_outage_arrives_whole() -> None:
@@ -216,9 +216,7 @@ def test_the_real_oap_gets_all_of_a_profile_taken_while_it_could_not_be_reached(
     client = OapClient(real.server.url)
     application = Application(7001, {"service_name": "shop-profiled", **real.settings()})
     request(application, "/cart")
-    eventually(
-        lambda: "shop-profiled" in client.services() and "/cart" in client.endpoints("shop-profiled"), "it is listed"
-    )
+    endpoints_listed(client, "shop-profiled", "/cart")
     task_id = client.create_task("shop-profiled", "/cart", samples=2, period=10)
     eventually(lambda: task_id in swprof_mw.stats().tasks.values(), "the task is there", interval=0.02)
     real.line.refuse()

@@ -23,7 +23,7 @@ from swprof_mw.query.client import OapClient
 from tests import servers
 from tests.load import drive, get
 from tests.scripts import ROOT
-from tests.waiting import eventually, fetched
+from tests.waiting import endpoints_listed, eventually, fetched
 
 pytestmark = pytest.mark.slow
 
@@ -285,7 +285,7 @@ def load(run: Run, client: OapClient | None) -> None:
     """Requests: before a task runs, while it does, and to the very end."""
     run.work_everywhere()
     if client is not None:
-        eventually(lambda: "shop" in client.services() and "/work" in client.endpoints("shop"), "it is listed")
+        endpoints_listed(client, "shop", "/work")
         task_id = client.create_task("shop", "/work", samples=9, period=10)
         fetched(client, {task_id: "shop"}, run.way.workers)
     run.work_everywhere()

@@ -12,13 +12,13 @@ from typing import NamedTuple
 import pytest
 
 from bench.cases import CASES, Case
-from bench.measure import ROOT, Answer, ask
+from bench.measure import Answer, ask, serving
 from swprof_mw.query.client import Element, OapClient, Request
 from tests import servers
 from tests.load import get
 from tests.oap.server import OapServer
 from tests.trees import function_time, marked_time
-from tests.waiting import eventually, fetched
+from tests.waiting import endpoints_listed, eventually, fetched
 
 pytestmark = pytest.mark.alone
 
@@ -31,20 +31,16 @@ _services = itertools.count(1)
 
 
 class Wanted(NamedTuple):
-    """An app, and how many of its requests are profiled."""
+    """An app under its server, and how many of its requests are profiled."""
 
-    name: str
+    case: Case
     samples: int
 
-    @property
-    def case(self) -> Case:
-        """The app under its server."""
-        return next(one for one in CASES if str(one) == self.name)
 
-
-THREAD = Wanted("waitress-flask-sync", 3 * REPEAT)
-TASK = Wanted("uvicorn-fastapi-async", 3 * REPEAT)
-QUEUED = Wanted("uvicorn-fastapi-async", 1)
+_CASES = {str(case): case for case in CASES}
+THREAD = Wanted(_CASES["waitress-flask-sync"], 3 * REPEAT)
+TASK = Wanted(_CASES["uvicorn-fastapi-async"], 3 * REPEAT)
+QUEUED = Wanted(_CASES["uvicorn-fastapi-async"], 1)
 
 
 class Profiling:
@@ -60,7 +56,7 @@ class Profiling:
     def create(self) -> None:
         """The task, once OAP knows of the app."""
         client, service, endpoint = self._client, self.service, self.wanted.case.own
-        eventually(lambda: service in client.services() and endpoint in client.endpoints(service), "the app is listed")
+        endpoints_listed(client, service, endpoint)
         self.task = client.create_task(service, endpoint, samples=self.wanted.samples, period=10, duration=5)
 
     def ask(self, burst: float) -> Answer:
@@ -105,18 +101,9 @@ def profiling(every: Sequence[Wanted], oap: OapServer) -> Iterator[list[Profilin
 
 @contextmanager
 def reporting(wanted: Wanted, oap: OapServer, client: OapClient) -> Iterator[Profiling]:
-    """The app under its server."""
+    """The app under its server, as a service of its own."""
     service = f"shares-{next(_services)}"
-    environment = {
-        "SW_AGENT_COLLECTOR_BACKEND_SERVICES": oap.grpc_address,
-        "SW_AGENT_COLLECTOR_GET_PROFILE_TASK_INTERVAL": "0.2",
-        "SW_AGENT_NAME": service,
-        "PYTHONPATH": str(ROOT),
-    }
-    case = wanted.case
-    with servers.start(
-        case.server, case.target, environment, ROOT, path=f"{case.own}?total=1", python=sys.executable
-    ) as server:
+    with serving(wanted.case, oap.grpc_address, sys.executable, service=service) as server:
         yield Profiling(wanted, server, client, service)
 
 
@@ -153,7 +140,7 @@ def differences(app: Profiling, bursts: tuple[int, ...]) -> list[str]:
         for part in ("computing", "waiting"):
             share = sum(shown[at][part] for at in chosen) / REPEAT
             true = sum(_truth(answers[at])[part] for at in chosen) / REPEAT
-            line = f"{app.wanted.name}, bursts of {burst} ms: {part} {share:.1%}, true {true:.1%}"
+            line = f"{app.wanted.case}, bursts of {burst} ms: {part} {share:.1%}, true {true:.1%}"
             print(line)
             found += [line] if abs(share - true) > TOLERANCE else []
     return found

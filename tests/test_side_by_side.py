@@ -26,7 +26,7 @@ def test_no_snapshot_is_of_another_request(case: Case, monkeypatch: pytest.Monke
     monkeypatch.setenv("SWPROF_MAX_CPU", "100")
     with (
         Collector(grpc_port=0, http_port=0) as collector,
-        serving(case, collector, sys.executable, threads=4) as server,
+        serving(case, collector.backend, sys.executable, threads=4) as server,
     ):
         task_id = profile(case, collector, SAMPLES)
         urls = [f"{server.url}{path}?burst=2&total=300" for path in (case.own, case.other)]

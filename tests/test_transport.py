@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 
 import pytest
@@ -12,7 +10,7 @@ from swprof_mw.config import Config
 from swprof_mw.reporter import tls, transport
 from tests.certificates import Authority
 from tests.faulty import PROPERTIES, Backend
-from tests.scripts import PRELUDE, ROOT
+from tests.scripts import Script
 
 #: By what the line begins with: the variables that ask for the library.
 WANTED = {
@@ -24,13 +22,12 @@ MESSAGE = (
     "{why}, which takes the grpc library, but that cannot be imported (import of grpc halted; "
     "None in sys.modules): going on without; pip install 'swprof-mw[grpc]'"
 )
-# What it does is all the same under gevent and without.
-BEGIN = """
-import sys
-if sys.argv[1:]:
-    from gevent import monkey
-    monkey.patch_all()
-import logging
+GEVENT = """
+from gevent import monkey
+monkey.patch_all()
+"""
+NO_LIBRARY = """
+import logging, sys
 logging.basicConfig(format="%(levelname)s:%(message)s")
 sys.modules["grpc"] = None
 """
@@ -48,21 +45,12 @@ def test_without_the_library_our_own_client_makes_the_calls(why: str, tmp_path_f
     authority = Authority(tmp_path_factory.mktemp("tls"))
     key, certificate = (path.read_bytes() for path in authority.sign("server"))
     with Backend(tls=(key, certificate)) as backend:
-        settings = {
-            "SW_AGENT_COLLECTOR_BACKEND_SERVICES": backend.address,
-            "SWPROF_TLS_CA": str(authority.certificate),
-            "PYTHONPATH": str(ROOT),
-        }
-        done = subprocess.run(
-            [sys.executable, "-c", BEGIN + PRELUDE + END, *(["gevent"] if "gevent" in why else [])],
-            env={**os.environ, **settings, **WANTED[why]},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        )
+        environment = {"SWPROF_TLS_CA": str(authority.certificate), **WANTED[why]}
+        before = (GEVENT if "gevent" in why else "") + NO_LIBRARY
+        script = Script(backend.address, END, environment, before=before)
+        script.output()
         assert len(backend.segments()) == 2
-    assert done.stderr == f"WARNING:{MESSAGE.format(why=why)}\n"
+    assert script.errors == f"WARNING:{MESSAGE.format(why=why)}\n"
 
 
 HUBS = """
@@ -77,16 +65,9 @@ print(sum(isinstance(each, Hub) for each in gc.get_objects()))
 def test_the_reporter_makes_no_hub_of_gevent_s() -> None:
     """It would import what the app's first hub may be importing: each has waited for the other, for ever."""
     with Backend() as backend:
-        process = subprocess.Popen(
-            [sys.executable, "-c", BEGIN + PRELUDE + HUBS, "gevent"],
-            env={**os.environ, "SW_AGENT_COLLECTOR_BACKEND_SERVICES": backend.address, "PYTHONPATH": str(ROOT)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        with process:
-            backend.wait(lambda: bool(backend.calls(PROPERTIES) and backend.segments()))
-            assert process.communicate(timeout=30)[0] == "0\n"
+        script = Script(backend.address, HUBS, before=GEVENT)
+        backend.wait(lambda: bool(backend.calls(PROPERTIES) and backend.segments()))
+        assert script.output() == "0\n"
 
 
 def test_where_no_authority_is_known_either(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

@@ -24,6 +24,15 @@ def eventually(look: Callable[[], T], what: str, timeout: float = 40.0, interval
     return found
 
 
+def endpoints_listed(client: OapClient, service: str, *endpoints: str) -> None:
+    """Wait until the backend lists the service with these endpoints: a task can be created for one then."""
+
+    def is_listed() -> bool:
+        return service in client.services() and {*endpoints} <= {*client.endpoints(service)}
+
+    eventually(is_listed, f"{service} is listed with {', '.join(endpoints)}")
+
+
 def fetched(client: OapClient, tasks: Mapping[str, str], instances: int = 1) -> None:
     """Wait until so many instances carry each profile task out; the service of each is given by its id.
 

@@ -14,7 +14,7 @@ from tests.docs import start, trees
 from tests.docs.commands import typed
 from tests.docs.programs import SERVERS
 from tests.docs.session import Session
-from tests.waiting import eventually
+from tests.waiting import endpoints_listed, eventually
 
 PAGE = "deployment.md"
 ORDERS = "while sleep 0.2; do curl -s http://127.0.0.1:8000/orders/7; done"
@@ -78,7 +78,7 @@ def ports(collector: Collector) -> tuple[int, int]:
 
 def check_profile(client: OapClient, endpoint: str) -> None:
     """Requests of the app are profiled, and show its functions."""
-    eventually(lambda: "shop" in client.services() and endpoint in client.endpoints("shop"), "the endpoint is listed")
+    endpoints_listed(client, "shop", endpoint)
     task = client.create_task("shop", endpoint, samples=9)
     eventually(lambda: functions(client, task) >= {"compute_price", "wait_for_payment"}, "both functions are seen")
 
